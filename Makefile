@@ -1,0 +1,40 @@
+# Two commands: `make run` and `make test`. Each sets up what it needs in .venv first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: run test lint types bench sample clean
+
+run: $(STAMP)
+	$(BIN)/harness run
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n auto
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run_time.py
+
+# The report under reports/sample and the picture in the README, from a fresh run.
+sample: $(STAMP)
+	$(BIN)/harness run
+	rm -rf reports/sample
+	cp -rL reports/latest reports/sample
+	rm reports/sample/.refund-harness-run
+	cp reports/sample/legacy_double_refund-1.png docs/images/legacy_double_refund.png
+
+# Debian splits venv from python3: fall back to virtualenv where ensurepip is missing.
+$(STAMP): pyproject.toml
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
