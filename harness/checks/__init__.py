@@ -1,0 +1,28 @@
+"""Checks: they see one execution's history and ledger, and judge. One file a kind."""
+
+from harness.checks.answers import expected_answers
+from harness.checks.blocking import expected_blocks
+from harness.checks.ending import deadlock, liveness
+from harness.checks.invariants import sql_invariants
+from harness.checks.progress import append_only, status_forward
+from harness.checks.protocol import Context, Probe
+from harness.checks.refunds import acknowledged_refunds
+from harness.checks.serial import serial_equivalence
+from harness.model import CheckResult
+
+__all__ = ["Context", "Probe", "judge"]
+
+
+def judge(context: Context) -> tuple[CheckResult, ...]:
+    """All checks on one execution, the plainest words first."""
+    return (
+        *sql_invariants(context),
+        acknowledged_refunds(context),
+        append_only(context),
+        status_forward(context),
+        *serial_equivalence(context),
+        deadlock(context),
+        liveness(context),
+        expected_blocks(context),
+        expected_answers(context),
+    )

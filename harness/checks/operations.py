@@ -1,0 +1,119 @@
+"""Operations: invocations paired with their completions, and what became of their transactions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from harness.model import Event, EventKind, History, Row, Statement, StatementKind, Worker
+
+
+class Effect(Enum):
+    """What an operation left in the ledger once everything had ended."""
+
+    COMMITTED = "committed"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One statement that was sent. ``outcome``: OK, FAIL, INFO or None (it never completed). ``position``: its index
+    among the worker's statements. ``began`` and ``ended`` are indexes of events (``ended`` None: never)."""
+
+    worker: str
+    statement: Statement
+    position: int
+    began: int
+    ended: int | None
+    turn: int
+    outcome: EventKind | None
+    effect: Effect
+    answer: tuple[Row, ...] | None = None
+    sqlstate: str | None = None
+    message: str | None = None
+
+
+_COMPLETIONS = (EventKind.OK, EventKind.FAIL, EventKind.INFO)
+_SAVEPOINT = re.compile(r"savepoint\s+(\S+)", re.IGNORECASE)
+_ROLLBACK_TO = re.compile(
+    r"(?:rollback|abort)\s+(?:(?:work|transaction)\s+)?to\s+(?:savepoint\s+)?(\S+)", re.IGNORECASE
+)
+_AND_CHAIN = re.compile(r"\sand\s+chain\b", re.IGNORECASE)
+
+
+def operations(workers: Iterable[Worker], history: History) -> tuple[Operation, ...]:
+    """All operations, worker by worker, each worker's in the order it sent them."""
+    return tuple(op for worker in workers for op in _of_worker(worker, history.events))
+
+
+def _of_worker(worker: Worker, events: Sequence[Event]) -> list[Operation]:
+    mine = [(i, e) for i, e in enumerate(events) if e.worker == worker.name]
+    sent = [(i, e) for i, e in mine if e.kind is EventKind.INVOKE]
+    done = [(i, e) for i, e in mine if e.kind in _COMPLETIONS]
+    raw = []
+    for position, (began, invoke) in enumerate(sent):
+        end, completion = done[position] if position < len(done) else (None, None)
+        raw.append((position, began, end, completion, invoke))
+    effects = _effects(worker, [completion for _, _, _, completion, _ in raw])
+    return [
+        Operation(
+            worker=worker.name,
+            statement=worker.statements[position],
+            position=position,
+            began=began,
+            ended=end,
+            turn=completion.turn if completion else invoke.turn,
+            outcome=completion.kind if completion else None,
+            effect=effects[position],
+            answer=completion.answer if completion else None,
+            sqlstate=completion.sqlstate if completion else None,
+            message=completion.message if completion else None,
+        )
+        for position, began, end, completion, invoke in raw
+    ]
+
+
+def _effects(worker: Worker, completions: Sequence[Event | None]) -> list[Effect]:
+    """A statement in a transaction shares the fate of its COMMIT, unless it failed or a ROLLBACK TO undid it; outside
+    it stands for itself."""
+    effects = [Effect.NONE] * len(completions)
+    pending: list[int] | None = None  # what the open transaction would commit; None: no transaction is open
+    savepoints: list[tuple[str, int]] = []
+    for i, completion in enumerate(completions):
+        statement = worker.statements[i]
+        if statement.kind in (StatementKind.COMMIT, StatementKind.ROLLBACK):
+            if statement.kind is StatementKind.COMMIT:
+                for j in (*(pending or ()), i):
+                    effects[j] = _effect_of(completion)
+            pending = [] if _AND_CHAIN.search(statement.sql) else None
+            savepoints = []
+        elif completion is None or completion.kind is EventKind.FAIL:
+            continue
+        elif pending is None:
+            if statement.kind is StatementKind.BEGIN:
+                pending = [i]
+            else:
+                effects[i] = _effect_of(completion)
+        else:
+            if found := _SAVEPOINT.match(statement.sql):
+                savepoints.append((_folded(found[1]), len(pending) + 1))
+            elif found := _ROLLBACK_TO.match(statement.sql):
+                while savepoints and savepoints[-1][0] != _folded(found[1]):
+                    savepoints.pop()
+                del pending[savepoints[-1][1] if savepoints else len(pending) :]
+            pending.append(i)
+    return effects
+
+
+def _folded(name: str) -> str:
+    """A name as the server reads it."""
+    return name[1:-1] if name.startswith('"') else name.lower()
+
+
+def _effect_of(completion: Event | None) -> Effect:
+    if completion is None or completion.kind is EventKind.FAIL:
+        return Effect.NONE
+    return Effect.UNKNOWN if completion.kind is EventKind.INFO else Effect.COMMITTED

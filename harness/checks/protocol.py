@@ -1,0 +1,44 @@
+"""What a check sees and gives: a `Context` in, a `CheckResult` out. Checks return data; reports write sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from harness.checks.operations import Operation, operations
+from harness.model import CheckResult, Execution, Order, Row, Scenario, Statement
+
+
+class Probe(Protocol):
+    """What a check may ask of the database; the campaign supplies it."""
+
+    def invariants(self) -> Mapping[str, tuple[Row, ...]]:
+        """Rows of every SQL invariant on this execution's ids: any row is a violation."""
+        ...
+
+    def serial(self, take: Mapping[str, tuple[Statement, ...]], order: Sequence[str]) -> Execution:
+        """Run the given statements of the given workers one worker after the other, from the same set-up."""
+        ...
+
+    def sequence_columns(self) -> Mapping[str, frozenset[str]]:
+        """Table → columns whose values come from a sequence: only their rank means something."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One execution to judge. ``order``: the exact order it followed, if it followed one."""
+
+    scenario: Scenario
+    execution: Execution
+    probe: Probe
+    order: Order | None = None
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        return operations(self.scenario.workers, self.execution.history)
+
+
+Check = Callable[[Context], CheckResult]

@@ -1,0 +1,222 @@
+"""Serial equivalence: the final ledger and all answers equal those of some serial order of the calls that took effect.
+
+The unit is a worker's whole list of statements: what a client does for one job. Anything smaller would count the
+legacy worker's double refund as serial.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.checks.canonical import VOLATILE, Canonical, fingerprint, ranked
+from harness.checks.operations import Effect, Operation
+from harness.checks.protocol import Context
+from harness.model import CheckResult, EventKind, Execution, Ledger, Row, Statement, Violation
+
+MAX_WORKERS = 4
+"""n workers have n! serial orders; beyond this they are not judged."""
+
+_RETRYABLE = ("40001", "40P01", "55P03", "57014", "25P02")
+"""Refusals that a serial run cannot show and that lose nothing: serialization, deadlock, NOWAIT, cancel, aborted."""
+
+_GENERATED = re.compile(r"\b(?:uuid|time)-\d+\b")
+"""A name that `Canonical` gave: in a sentence it would say nothing."""
+
+Take = Mapping[str, tuple[Statement, ...]]
+Answers = Mapping[str, tuple[tuple[str, tuple[Row, ...]], ...]]
+
+
+def serial_equivalence(context: Context) -> tuple[CheckResult, CheckResult]:
+    """Two results: ``serial_equivalence`` (the ledger differs) and the weaker ``serial_answers`` (only answers do)."""
+    scenario = context.scenario
+    if len(scenario.workers) > MAX_WORKERS:
+        return CheckResult(check="serial_equivalence", examined=0), CheckResult(check="serial_answers", examined=0)
+    judge = _Judge(context)
+    weak = None
+    for take in _worlds(context):
+        matched = False
+        for order in itertools.permutations(take):
+            judge.compare(context.probe.serial(take, order))
+            matched = matched or judge.ledger_equal
+            if judge.ledger_equal and judge.answers_equal:
+                return _results(None, _stray_error(context))
+        if matched:
+            weak = _answers_violation(judge)
+    if weak is not None:
+        return _results(None, weak)
+    return _results(Violation(check="serial_equivalence", message=judge.sentence()), None)
+
+
+def _results(strong: Violation | None, weak: Violation | None) -> tuple[CheckResult, CheckResult]:
+    return (
+        CheckResult(check="serial_equivalence", examined=1, violations=(strong,) if strong else ()),
+        CheckResult(check="serial_answers", examined=1, notes=(weak,) if weak else ()),
+    )
+
+
+def _worlds(context: Context) -> Iterator[Take]:
+    """The statements that took effect, per worker; one world for each way an unknown outcome may have gone."""
+    choices: list[list[tuple[Statement, ...]]] = []
+    for worker in context.scenario.workers:
+        mine = [op for op in context.operations if op.worker == worker.name]
+        unknown = any(op.effect is Effect.UNKNOWN for op in mine)
+        went_on = not _was_stopped(context, worker.name, mine)
+        rest = worker.statements[len(mine) :] if went_on else ()
+        variants = []
+        for counts in ((Effect.COMMITTED, Effect.UNKNOWN), (Effect.COMMITTED,)) if unknown else ((Effect.COMMITTED,),):
+            variants.append(tuple(op.statement for op in mine if op.effect in counts) + rest)
+        choices.append(variants)
+    for world in itertools.product(*choices):
+        yield {w.name: taken for w, taken in zip(context.scenario.workers, world, strict=True) if taken}
+
+
+def _was_stopped(context: Context, worker: str, mine: Sequence[Operation]) -> bool:
+    """Ended by an error, a crash, a lost connection, a wait without end or inside its transaction, rather than by its
+    own ``if`` or its last statement."""
+    left = context.execution.history.liveness
+    if worker in left.waiting or worker in left.idle_in_transaction or any(op.outcome is EventKind.INFO for op in mine):
+        return True
+    for event in context.execution.history.events:
+        if event.worker == worker and event.kind is EventKind.CRASH:
+            return True
+    keeps_going = next(w.keep_going for w in context.scenario.workers if w.name == worker)
+    return not keeps_going and any(op.outcome is EventKind.FAIL for op in mine)
+
+
+class _Judge:
+    """Compares one execution with serial ones, and remembers what differed for the sentence."""
+
+    def __init__(self, context: Context) -> None:
+        self.sequences = context.probe.sequence_columns()
+        self.constants = _constants(context)
+        taken = [op for op in context.operations if op.effect is not Effect.NONE]
+        self.unknown = {(op.worker, op.statement.name) for op in context.operations if op.effect is Effect.UNKNOWN}
+        self.answers = _answers((op.worker, op.statement.name, op.answer) for op in taken)
+        self.actual = ranked(context.execution.history.closing, self.sequences)
+        self.actual_ledger = self._ledger(self.actual)
+        self.ledger_equal = self.answers_equal = False
+        self.seen: list[dict[str, list[dict[str, Any]]]] = []
+        self.seen_answers: list[Answers] = []
+
+    def compare(self, serial: Execution) -> None:
+        closing = ranked(serial.history.closing, self.sequences)
+        self.ledger_equal = self._same(closing, {}, {})
+        self.seen.append(self._ledger(closing))
+        answers = _answers((e.worker, e.step, e.answer) for e in serial.history.events if e.kind is EventKind.OK)
+        self.answers_equal = False
+        if self.ledger_equal:
+            self.seen_answers.append(answers)
+            mine, theirs = self._without_unknown(self.answers), self._without_unknown(answers)
+            self.answers_equal = self._same(closing, mine, theirs)
+
+    def _ledger(self, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
+        return Canonical(self.constants).ledger(ledger, {})
+
+    def _same(self, closing: Ledger, mine: Answers, theirs: Answers) -> bool:
+        found = fingerprint(self.actual, mine, self.constants)
+        return bool(found == fingerprint(closing, theirs, self.constants))
+
+    def _without_unknown(self, answers: Answers) -> Answers:
+        """Answers of an operation with an unknown outcome count in one world and not in the other: leave them out."""
+        kept = {w: tuple(a for a in given if (w, a[0]) not in self.unknown) for w, given in answers.items()}
+        return {w: given for w, given in kept.items() if given}
+
+    def sentence(self) -> str:
+        """What differs, in words: the simplest difference that holds against every serial order."""
+        differences: list[tuple[tuple[bool, int, int], str]] = []
+        for table, rows in self.actual_ledger.items():
+            others = [s.get(table, []) for s in self.seen]
+            if any(len(o) != len(rows) for o in others):
+                continue
+            for i, row in enumerate(rows):
+                if not all(_same_place(row, o[i]) for o in others) and len(rows) > 1:
+                    continue
+                for column, value in row.items():
+                    theirs = [o[i].get(column) for o in others]
+                    if isinstance(value, int | str) and value not in theirs and not _GENERATED.search(str(value)):
+                        # Numbers before texts, and the shortest table first: balances before ledger rows and times.
+                        rank = (not isinstance(value, int), len(rows), len(differences))
+                        differences.append((rank, f"{column} {value}; every serial order ends with {_or(theirs)}"))
+        if differences:
+            return min(differences)[1]
+        for table, rows in self.actual_ledger.items():
+            counts = [len(s.get(table, [])) for s in self.seen]
+            if len(rows) not in counts:
+                return f"{len(rows)} rows in {table}; every serial order ends with {_or(counts)}"
+        return "no serial order of the calls ends with this ledger"
+
+
+def _stray_error(context: Context) -> Violation | None:
+    """An operation that failed, though in no serial order of all calls it fails like that."""
+    failed = [
+        op
+        for op in context.operations
+        if op.outcome is EventKind.FAIL and op.sqlstate and op.sqlstate not in _RETRYABLE
+    ]
+    if not failed:
+        return None
+    everything = {w.name: w.statements for w in context.scenario.workers}
+    for order in itertools.permutations(everything):
+        events = context.probe.serial(everything, order).history.events
+        also = {(e.worker, e.step, e.sqlstate) for e in events if e.kind is EventKind.FAIL}
+        failed = [op for op in failed if (op.worker, op.statement.name, op.sqlstate) not in also]
+        if not failed:
+            return None
+    op = failed[0]
+    return Violation(
+        check="serial_answers",
+        message=f"{op.worker}.{op.statement.name} failed with {op.sqlstate} ({op.message}); "
+        "in no serial order it does (the ledger is right)",
+        witness=({"worker": op.worker, "step": op.statement.name, "sqlstate": op.sqlstate},),
+        turn=op.turn,
+    )
+
+
+def _answers_violation(judge: _Judge) -> Violation:
+    naming = Canonical(judge.constants)
+    for worker, given in judge.answers.items():
+        for i, (step, rows) in enumerate(given):
+            expected = [o[worker][i] for o in judge.seen_answers if worker in o and i < len(o[worker])]
+            shown = naming.value(list(rows))
+            mine = fingerprint({}, {worker: (step, rows)}, judge.constants)
+            if (worker, step) not in judge.unknown and all(
+                mine != fingerprint({}, {worker: e}, judge.constants) for e in expected
+            ):
+                return Violation(
+                    check="serial_answers",
+                    message=f"{worker}.{step} gave an answer that it gives in no serial order (the ledger is right)",
+                    witness=({"worker": worker, "step": step, "answer": shown},),
+                )
+    return Violation(
+        check="serial_answers",
+        message="no serial order gives these answers together (the ledger is right)",
+        witness=({"answers": naming.value({w: dict(a) for w, a in judge.answers.items()})},),
+    )
+
+
+def _answers(found: Any) -> Answers:
+    answers: dict[str, list[tuple[str, tuple[Row, ...]]]] = {}
+    for worker, step, rows in found:
+        answers.setdefault(worker, [])
+        if rows:
+            answers[worker].append((step, rows))
+    return {w: tuple(a) for w, a in answers.items()}
+
+
+def _same_place(row: Row, other: Row) -> bool:
+    """Whether the two rows are about the same thing: their first column, the key, says so."""
+    [key, other_key] = [next(iter(r.items()), None) for r in (row, other)]
+    return key == other_key and not _GENERATED.search(str(key))
+
+
+def _constants(context: Context) -> frozenset[str]:
+    texts = [s.sql for w in context.scenario.workers for s in w.statements]
+    texts += [s.text for s in context.scenario.setup]
+    return frozenset(m[0] for text in texts for m in VOLATILE.finditer(text))
+
+
+def _or(values: Sequence[Any]) -> str:
+    return " or ".join(str(v) for v in dict.fromkeys(values))

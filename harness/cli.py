@@ -1,0 +1,201 @@
+"""The command line: wiring only. Heavy rooms are loaded by the command that needs them."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from harness.errors import HarnessError, UsageError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="harness",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Concurrency stress-test harness for money-moving PostgreSQL functions.",
+)
+
+Target = Annotated[str, typer.Option(help="embedded, postgresql://… or env:NAME (a variable that holds a DSN)")]
+PgBin = Annotated[Path | None, typer.Option("--pg-bin", help="programs of the PostgreSQL to use, for embedded")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="only what is not a pass")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="also what each verdict means")]
+
+
+@app.command()
+def run(
+    scenario: Annotated[list[str] | None, typer.Argument(help="files, folders or names; default: scenarios/")] = None,
+    target: Target = "embedded",
+    pg_bin: PgBin = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="replaces the strategy of searches: exhaustive, random_walk")
+    ] = None,
+    schedules: Annotated[int | None, typer.Option(min=1, help="executions per search, at most")] = None,
+    budget: Annotated[float | None, typer.Option(min=0, help="seconds for the whole run")] = None,
+    seed: Annotated[int, typer.Option(help="of random choices")] = 0,
+    jobs: Annotated[str, typer.Option(help="campaigns at a time: a number, or auto")] = "auto",
+    out: Annotated[Path, typer.Option(help="folder of reports")] = Path("reports"),
+    json: Annotated[Path | None, typer.Option(help="also write results.json here")] = None,
+    junit: Annotated[Path | None, typer.Option(help="also write JUnit XML here")] = None,
+    require: Annotated[str | None, typer.Option(help="exhausted: exit 3 unless every search was exhausted")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Run scenarios: every interleaving they name, checked, with a report."""
+    from harness.campaign import DEFAULT_SCHEDULES, Options
+    from harness.report.folder import new_run_folder, publish
+    from harness.report.terminal import ConsoleReporter
+    from harness.run import EXIT_CODES, default_jobs, run_scenarios, with_budget
+    from harness.scenario.find import find_scenarios, load_all
+    from harness.targets import open_target
+
+    _one_of("--strategy", strategy, tuple(DEFAULT_SCHEDULES))
+    _one_of("--require", require, ("exhausted",))
+    count = default_jobs(jobs)
+    scenarios = load_all(find_scenarios(scenario or []))
+    folder = new_run_folder(out)
+    options = Options(
+        seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
+    )
+    reporter = ConsoleReporter(quiet=quiet, verbose=verbose)
+    try:
+        with open_target(target, pg_bin=pg_bin) as server:
+            result = run_scenarios(scenarios, server, with_budget(options, budget), reporter, jobs=count)
+    except BaseException:
+        reporter.close()
+        _remove_empty(folder)
+        raise
+    from harness.report.junit import write_junit
+    from harness.report.results import write_results
+    from harness.report.write import write_report
+
+    page = write_report(result, folder)
+    publish(folder)
+    if json is not None:
+        write_results(result, json)
+    if junit is not None:
+        write_junit(result, junit)
+    reporter.run_done(result, _latest(page))
+    return EXIT_CODES[result.verdict]
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="a saved schedule")],
+    target: Target = "embedded",
+    pg_bin: PgBin = None,
+    times: Annotated[int, typer.Option(min=1, help="so many times")] = 1,
+) -> int:
+    """Carry out a saved counterexample again, exactly."""
+    from harness.replay import read_saved, replay, scenario_of
+    from harness.report.replayed import print_replay
+    from harness.targets import open_target
+
+    saved = read_saved(file)
+    scenario = scenario_of(saved, file)
+    with open_target(target, pg_bin=pg_bin) as server:
+        result = replay(saved, scenario, server, times=times)
+        version = server.server_version
+    print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved.server, version))
+    return 1 if result.reproduced else 0
+
+
+@app.command("list")
+def list_(
+    scenario: Annotated[list[str] | None, typer.Argument(help="files, folders or names; default: scenarios/")] = None,
+) -> int:
+    """List scenarios: name, workers, interleavings, what they are about."""
+    from harness.report.listing import print_scenarios
+    from harness.scenario.find import find_scenarios, load_all
+
+    print_scenarios(load_all(find_scenarios(scenario or [])))
+    return 0
+
+
+@app.command()
+def doctor(pg_bin: PgBin = None) -> int:
+    """Is this machine ready? Starts a server and says what was found."""
+    from harness.report.listing import print_findings
+    from harness.targets.doctor import diagnose
+
+    findings = diagnose(pg_bin=pg_bin)
+    print_findings([(f.name, f.ok, f.detail, f.remedy) for f in findings])
+    return 0 if all(f.ok for f in findings) else 4
+
+
+@app.command()
+def schema() -> int:
+    """Print the JSON Schema of scenario files, for editors."""
+    from harness.scenario.schema import schema_text
+
+    sys.stdout.write(schema_text())
+    return 0
+
+
+def main() -> NoReturn:
+    """Entry point. One line on standard error for anything that a person can act on; exit codes as promised."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result: Any = app(arguments, prog_name="harness", standalone_mode=False)
+        if result == INTERRUPTED:  # typer has already turned Ctrl-C into this
+            return _say("interrupted", INTERRUPTED)
+        return result if isinstance(result, int) else 0
+    except TyperException as e:
+        return _say(e.format_message(), 2)
+    except HarnessError as e:
+        return _say(str(e), e.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted", INTERRUPTED)
+
+
+def _say(message: str, code: int) -> int:
+    """One line, whatever the message holds."""
+    line = " ".join(message.split())
+    sys.stderr.write(f"harness: {line}\n")
+    return code
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise SystemExit(143)
+
+
+def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        from harness.scenario.schema import nearest
+
+        raise UsageError(f"{option}: unknown {value!r}{nearest(value, list(known))}")
+
+
+def _summary(result: Any, saved_on: str, version: str) -> str:
+    text = f"reproduced {result.reproduced} of {result.times}" if result.reproduced else "not reproduced"
+    if result.adapted:
+        text += " (adapted: scenario or SQL have changed since it was saved)"
+    return text if saved_on == version else f"{text} (saved on PostgreSQL {saved_on}, now {version})"
+
+
+def _latest(page: Path) -> Path:
+    latest = page.parent.parent / "latest" / page.name
+    return latest if latest.exists() else page
+
+
+def _remove_empty(folder: Path) -> None:
+    """Nothing was started, or nothing came of it: leave no folder."""
+    import shutil
+
+    if not any(folder.glob("*.schedule")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

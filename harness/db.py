@@ -1,0 +1,107 @@
+"""Connections and the few questions that every room asks of a server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from harness.errors import TargetError, UserSqlError
+from harness.model import Script
+
+# Errors that end the session, besides class 08: shut down, crashed, cannot connect now, database dropped, and the
+# timeouts that terminate (idle session, idle in transaction, transaction).
+_SESSION_ENDED = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"})
+
+
+def connect(conninfo: str, *, application_name: str, autocommit: bool = True) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection in UTF-8. Raises `TargetError` with one line that holds no password."""
+    try:
+        return psycopg.connect(
+            conninfo, autocommit=autocommit, application_name=application_name, client_encoding="utf8"
+        )
+    except psycopg.Error as error:
+        raise TargetError(f"cannot connect: {_without_password(one_line(str(error)), conninfo)}") from None
+
+
+def apply_script(conn: psycopg.Connection[Any], script: Script) -> None:
+    """Run all statements of ``script`` in one message and one implicit transaction, as `psql -c` does.
+
+    ``conn`` must be in autocommit mode and outside a transaction, and it is left so. What the script sets in the
+    session (search_path, role) stays set. Raises `UserSqlError` with ``file:line:column`` when the server names
+    a position, else with ``file``; `TargetError` when the connection broke. A script with COPY from or to the client
+    is a `UserSqlError` too, and closes ``conn``.
+    """
+    if "\0" in script.text:  # libpq would silently end the script there
+        raise UserSqlError(_where(script, script.text.index("\0") + 1), "SQL cannot hold a NUL character")
+    try:
+        # Bytes without parameters travel by the simple query protocol; prepare=False because psycopg would otherwise
+        # try to prepare, in its fifth run, what cannot be prepared: several statements at once.
+        conn.cursor().execute(script.text.encode(), prepare=False)
+    except psycopg.Error as error:
+        if conn.closed:
+            raise TargetError(f"connection lost while running {script.name}: {one_line(str(error))}") from error
+        if conn.info.transaction_status is TransactionStatus.ACTIVE:
+            conn.close()  # the server waits for rows that will never come
+            raise UserSqlError(script.name, "COPY FROM stdin or TO stdout in a script: use INSERT instead") from error
+        _end_transaction(conn)
+        raise _user_error(script, error) from error
+    if _end_transaction(conn):
+        raise UserSqlError(script.name, "opens a transaction and never ends it: add COMMIT")
+
+
+def blocking_pids(conn: psycopg.Connection[Any], pid: int) -> tuple[int, ...]:
+    """Backends that keep backend ``pid`` waiting: for a lock, or (READ ONLY DEFERRABLE) for a safe snapshot.
+
+    Ascending, each once; 0 stands for a prepared transaction.
+    """
+    row = conn.execute("SELECT pg_blocking_pids(%(pid)s) || pg_safe_snapshot_blocking_pids(%(pid)s)", {"pid": pid})
+    return tuple(sorted({blocker for (pids,) in row for blocker in pids}))
+
+
+def is_connection_loss(sqlstate: str | None) -> bool:
+    """Whether an error with this SQLSTATE means that the session is gone, so that the effect of what was in
+    flight (a COMMIT above all) is unknown. None is what psycopg reports when libpq itself saw the connection end."""
+    return sqlstate is None or sqlstate.startswith("08") or sqlstate in _SESSION_ENDED
+
+
+def one_line(text: str) -> str:
+    """``text`` with every run of white space, line ends included, as one blank."""
+    return " ".join(text.split())
+
+
+def _end_transaction(conn: psycopg.Connection[Any]) -> bool:
+    """Roll back what a script left open; whether there was anything."""
+    if conn.info.transaction_status is TransactionStatus.IDLE:
+        return False
+    conn.rollback()
+    return True
+
+
+def _user_error(script: Script, error: psycopg.Error) -> UserSqlError:
+    diag = error.diag
+    message = one_line(diag.message_primary or str(error))
+    if diag.message_detail:
+        message += f" ({one_line(diag.message_detail)})"
+    if diag.statement_position:
+        return UserSqlError(_where(script, int(diag.statement_position)), message, sqlstate=error.sqlstate)
+    if diag.context:
+        message += f" [{one_line(diag.context)}]"
+    return UserSqlError(script.name, message, sqlstate=error.sqlstate)
+
+
+def _where(script: Script, position: int) -> str:
+    """``file:line:column`` of the character at ``position``, counted from 1 in characters, as the server counts."""
+    before = script.text[: position - 1]
+    lines = before.split("\n")
+    return f"{script.name}:{len(lines)}:{len(lines[-1]) + 1}"
+
+
+def _without_password(message: str, conninfo: str) -> str:
+    try:
+        password = psycopg.conninfo.conninfo_to_dict(conninfo).get("password")
+    except psycopg.Error:
+        # libpq quotes pieces of a conninfo that it cannot parse, and a piece may be the password.
+        return "the connection string is malformed"
+    return message.replace(str(password), "***") if password else message

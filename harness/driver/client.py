@@ -1,0 +1,104 @@
+"""One worker during one execution: how far it is, what it waits for, what it may do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from harness.driver.pool import WorkerProcess
+from harness.driver.wire import Message
+from harness.model import Action, Choice, Json, Statement, StatementKind, Worker
+
+_IDLE_TX = 0  # libpq's PQTRANS_IDLE
+
+
+class State(Enum):
+    """READY: its next statement may be sent. RUNNING: sent, no answer yet. BLOCKED: waits for another worker's lock.
+    ENDED: nothing more to do. DEAD: its process was killed."""
+
+    READY = auto()
+    RUNNING = auto()
+    BLOCKED = auto()
+    ENDED = auto()
+    DEAD = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Client:
+    """A worker of the plan and the process that plays it."""
+
+    worker: Worker
+    process: WorkerProcess
+    backend: int
+    state: State = State.READY
+    position: int = 0
+    in_transaction: bool = False
+    asked: int = 0
+    """Number of its current statement among all that were sent: who asked first."""
+    asked_at: float = 0.0
+    """Clock reading (seconds) at which that was sent."""
+    blocked_since: float = 0.0
+    """Clock reading (seconds) at which the current wait was first seen."""
+    waits_for: tuple[int, ...] = ()
+    """Backends that it was seen to wait for."""
+    deadlocked: bool = False
+    """Its current statement is known to have closed a cycle of waits."""
+    woken: bool = False
+    """It runs because its wait may be over; not in the history yet."""
+
+    @property
+    def name(self) -> str:
+        return self.worker.name
+
+    @property
+    def statement(self) -> Statement:
+        """The statement that runs now or comes next."""
+        return self.worker.statements[self.position]
+
+    @property
+    def choice(self) -> Choice:
+        return Choice(worker=self.name, step=self.statement.name)
+
+    def wake(self) -> None:
+        """Its wait may be over: whether it is shows when it answers or waits again."""
+        self.state, self.woken = State.RUNNING, True
+
+    def ask(self, number: int, now: float) -> None:
+        """Its statement is being sent."""
+        self.state, self.asked, self.asked_at, self.deadlocked = State.RUNNING, number, now, False
+
+    def advance(self) -> None:
+        """The current statement is over."""
+        self.position += 1
+        self.state = State.READY if self.position < len(self.worker.statements) else State.ENDED
+
+    def end(self) -> None:
+        """Nothing more will be sent."""
+        self.position = len(self.worker.statements)
+        self.state = State.ENDED
+
+    def note_transaction(self, reply: Message) -> None:
+        """Take over what the server says about the session's transaction."""
+        self.in_transaction = reply.get("tx", _IDLE_TX) != _IDLE_TX
+
+    @property
+    def commit_in_doubt(self) -> bool:
+        """Were the client to die now in mid-statement, could the statement have taken effect all the same?"""
+        return not self.in_transaction or self.statement.kind is StatementKind.COMMIT
+
+    def may_close_a_cycle(self, action: Action) -> bool:
+        """Whether its next statement could begin to wait: a commit or rollback cannot."""
+        ends = (StatementKind.COMMIT, StatementKind.ROLLBACK, StatementKind.BEGIN)
+        return action in (Action.RUN, Action.LOSE) and self.statement.kind not in ends
+
+
+def meets(condition: Mapping[str, Json], rows: list[dict[str, Json]]) -> bool:
+    """The client's own ``if``: the first row has each given value; a single JSON object counts as the row itself."""
+    if not rows:
+        return False
+    row = rows[0]
+    if len(row) == 1:
+        [value] = row.values()
+        row = value if isinstance(value, dict) else row
+    return all(k in row and type(row[k]) is type(v) and row[k] == v for k, v in condition.items())

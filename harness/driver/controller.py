@@ -1,0 +1,389 @@
+"""The controller: lets exactly one step run at a time, sees who is blocked, and writes the history.
+
+It decides in plain code and waits in one place (`_settle`), and every wait there has a bound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import select
+import time
+from collections.abc import Callable, Sequence
+
+from psycopg.conninfo import make_conninfo
+
+from harness.driver.client import Client, State, meets
+from harness.driver.deadlocks import Deadlocks
+from harness.driver.faults import Faults
+from harness.driver.locks import Locks, closes_a_cycle
+from harness.driver.observer import LedgerLockedError, Observer
+from harness.driver.plan import Plan
+from harness.driver.pool import WorkerPool, WorkerProcess
+from harness.driver.recorder import Recorder
+from harness.driver.wire import Message
+from harness.errors import DriverError, UserSqlError
+from harness.model import (
+    Action,
+    Choice,
+    Decision,
+    EventKind,
+    Execution,
+    History,
+    Ledger,
+    Liveness,
+    Schedule,
+    StatementKind,
+)
+from harness.strategies.protocol import Strategy
+
+FIRST_LOOK_S = 0.0005
+"""A statement that has been silent for so long may be blocked: ask the server."""
+LAST_LOOK_S = 0.02
+"""The longest pause between two looks."""
+DEADLOCK_TIMEOUT_S = 0.0009
+"""A statement that was answered sooner cannot have been in a deadlock."""
+DEADLOCK_DETECTED = "40P01"
+STEP_BOUND_S = 30.0
+"""How long one step may take before the harness gives up on the execution."""
+MAX_STEPS = 10_000
+
+
+class Controller:
+    """Executes plans on one database. ``owned``: the server is ours, so its backends may be stopped and continued."""
+
+    def __init__(self, pool: WorkerPool, conninfo: str, *, owned: bool) -> None:
+        self._pool, self._owned = pool, owned
+        self._conninfo = make_conninfo(conninfo, client_encoding="utf8", application_name="refund-harness worker")
+        self.observer = Observer(conninfo)
+
+    def close(self) -> None:
+        self.observer.close()
+
+    def execute(
+        self, plan: Plan, strategy: Strategy, *, seed: int = 0, on_change: Callable[[int], None] | None = None
+    ) -> Execution:
+        """Run one execution to its end; ``on_change`` is called with the turn whenever the committed ledger changed.
+
+        Raises `DriverError` when a bound is reached, `UserSqlError` for the set-up.
+        """
+        run = _Run(self._pool, self._conninfo, self.observer, self._owned, plan)
+        run.on_change = on_change
+        try:
+            return run.execute(strategy, seed)
+        except BaseException:
+            run.abandon()
+            raise
+
+
+class _Run:
+    def __init__(self, pool: WorkerPool, conninfo: str, observer: Observer, owned: bool, plan: Plan) -> None:
+        self.observer, self.owned, self.plan = observer, owned, plan
+        self.recorder = Recorder(plan.names)
+        for name, sql in plan.setup:
+            observer.run(sql, name)
+        self.opening = self._read_ledger()
+        self.latest = self.opening
+        self.clients = self._connect(pool, conninfo)
+        self.locks = Locks(observer, self.clients, owned=owned)
+        countable = owned and observer.connection.info.server_version >= 150000
+        self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
+        self.faults = Faults(observer, self.recorder, bound_s=STEP_BOUND_S)
+        self.decisions: list[Decision] = []
+        self.asked = itertools.count()
+        self.committed = False
+        self.unread = False
+        self.on_change: Callable[[int], None] | None = None
+
+    # ------------------------------------------------------------------------------------------------ the loop
+
+    def execute(self, strategy: Strategy, seed: int) -> Execution:
+        for turn in range(MAX_STEPS):
+            enabled = tuple(c.choice for c in self.clients if c.state is State.READY)
+            choice = strategy.choose(enabled)
+            if choice is None:
+                break
+            self.recorder.turn = turn
+            self.committed = False
+            client = self._client(choice.worker)
+            self._take(client, choice)
+            blocked = client.state is State.BLOCKED
+            self.decisions.append(Decision(choice=choice, enabled=enabled, blocked=blocked))
+            if self.committed:
+                self._note_ledger()
+        else:
+            raise DriverError(f"an execution took more than {MAX_STEPS} steps")
+        return self._finish(seed)
+
+    def _take(self, client: Client, choice: Choice) -> None:
+        if client.state is State.DEAD:
+            raise DriverError(f"{choice}: {client.name} is dead")
+        if client.state is not State.READY and choice.action in (Action.RUN, Action.LOSE):
+            raise DriverError(f"{choice}: {client.name} {'waits' if client.state is State.BLOCKED else 'has ended'}")
+        self.locks.keep_quiet(client, choice.action)
+        frozen = self.locks.freeze(client)
+        try:
+            self._act(client, choice.action)
+            self._settle(frozen)
+            for i, waiting in enumerate(frozen):
+                self.locks.await_checks(stopped=frozen[i:])
+                self.locks.thaw(waiting)
+                if waiting.state is State.BLOCKED:
+                    waiting.wake()
+                self._settle(frozen[i + 1 :])
+        finally:
+            for waiting in frozen:  # whatever went wrong: a stopped backend would hold up the end of its server
+                self.locks.thaw(waiting)
+
+    def _act(self, client: Client, action: Action) -> None:
+        if action is Action.RUN:
+            self.recorder.note(EventKind.INVOKE, client.name, client.statement.name, sql=client.statement.sql)
+            client.ask(next(self.asked), time.monotonic())
+            client.process.send({"do": "run", "sql": client.statement.sql})
+            return
+        fault = {
+            Action.KILL: self.faults.kill,
+            Action.TERM: self.faults.terminate,
+            Action.LOSE: self.faults.lose_answer,
+        }[action]
+        self.committed = True
+        if fault(client):
+            self.locks.orphans.append(client)
+
+    def _finish(self, seed: int) -> Execution:
+        waiting = [c for c in self.clients if c.state is State.BLOCKED]
+        alive = [c for c in self.clients if c.state is not State.DEAD]
+        liveness = Liveness(
+            waiting=tuple(c.name for c in waiting),
+            idle_in_transaction=tuple(c.name for c in alive if c.in_transaction and c.state is not State.BLOCKED),
+            locks=self.observer.locks({c.backend: c.name for c in (*alive, *self.locks.orphans)}),
+        )
+        self._clean_up(waiting, {str(row["worker"]) for row in liveness.locks})
+        self.deadlocks.settle()
+        history = History(
+            events=tuple(self.recorder.events),
+            opening=self.opening,
+            closing=self._read_ledger() if self.unread else self.latest,
+            liveness=liveness,
+        )
+        schedule = Schedule(seed=seed, decisions=tuple(self.decisions))
+        return Execution(number=self.plan.number, schedule=schedule, history=history)
+
+    def abandon(self) -> None:
+        """Something went wrong in mid-execution: leave no worker in a state that nobody knows."""
+        for client in self.clients:
+            if client.process.alive:
+                client.process.kill()
+                client.process.backend = 0
+            with contextlib.suppress(DriverError):
+                self.observer.terminate(client.backend)
+
+    def _clean_up(self, waiting: Sequence[Client], holders: set[str]) -> None:
+        """Let go of everything, so that the next execution can begin; what was left is in the history already."""
+        for client in waiting:
+            self.observer.cancel(client.backend)
+            client.process.receive()
+        for client in self.clients:
+            if client.state is not State.DEAD and (client.in_transaction or client in waiting):
+                client.process.ask({"do": "run", "sql": "ROLLBACK"})
+            if client.state is not State.DEAD and client.name in holders:  # advisory locks outlive transactions
+                client.process.ask({"do": "run", "sql": "DISCARD ALL"})
+        for orphan in self.locks.orphans:
+            self.observer.terminate(orphan.backend)
+
+    # ------------------------------------------------------------------------------------------------- waiting
+
+    def _settle(self, frozen: Sequence[Client] = ()) -> None:
+        """Wait until every worker has answered, ended or is blocked behind another one."""
+        deadline = time.monotonic() + STEP_BOUND_S
+        pause = 0.0 if any(c.woken for c in self.clients) else FIRST_LOOK_S  # it may wait again already
+        while True:
+            running = [c for c in self.clients if c.state is State.RUNNING]
+            if not running:
+                if self._wake(frozen):
+                    pause = 0.0
+                    continue
+                return
+            # Only those that run: an answer of a blocked one, set free by this very step, may come in before the
+            # step's own. It is read when `_wake` gets to it, so that the history does not depend on who was faster.
+            ready = [c for c in running if c.process.wire.pending]
+            if not ready:
+                found, _, _ = select.select([c.process.wire for c in running], [], [], pause)
+                ready = [c for c in running if c.process.wire in found]
+            for client in ready:
+                self._complete(client)
+            if ready:
+                pause = FIRST_LOOK_S
+            else:
+                self._look_for_blocked(running)
+                # A statement that simply takes long is not worth a busy loop.
+                pause = min(max(2 * pause, FIRST_LOOK_S), LAST_LOOK_S)
+            if time.monotonic() > deadline:
+                names = ", ".join(c.name for c in running)
+                raise DriverError(f"T{self.recorder.turn}: {names} neither answered nor waited for another worker "
+                                  f"within {STEP_BOUND_S:.0f} s")  # fmt: skip
+
+    def _look_for_blocked(self, running: Sequence[Client]) -> None:
+        waits = self.locks.waits()
+        for client in running:
+            blockers = waits[client.backend]
+            if not blockers or client.state is not State.RUNNING:
+                continue
+            if closes_a_cycle(client.backend, waits):
+                self._note_deadlock(client)  # the server will end it with 40P01: keep waiting for that
+                continue
+            self._block(client, blockers)
+
+    def _block(self, client: Client, blockers: tuple[int, ...]) -> None:
+        # Between two waits for the same workers (first for a place in the queue, then for the row) one may or may not
+        # be seen running: that is no event.
+        if not client.woken or not set(blockers) <= set(client.waits_for):
+            self._note_woken(client)
+            names = self.locks.names(blockers)
+            self.recorder.note(EventKind.BLOCKED, client.name, client.statement.name, blockers=names)
+        client.state, client.woken = State.BLOCKED, False
+        client.waits_for, client.blocked_since = blockers, time.monotonic()
+
+    def _note_woken(self, client: Client) -> None:
+        if client.woken:
+            client.woken = False
+            self.recorder.note(EventKind.WOKEN, client.name, client.statement.name)
+
+    def _wake(self, frozen: Sequence[Client]) -> bool:
+        """Whether a blocked worker (or the backend of a dead one) has been set free, or waits for others than before
+        (as it must have run for that): it then counts as running."""
+        blocked = [c for c in self.clients if c.state is State.BLOCKED and c not in frozen]
+        orphans = [c for c in self.locks.orphans if c not in frozen]
+        if not blocked and not orphans:
+            return False
+        waits = self.locks.waits()
+        for client in orphans:
+            if not waits[client.backend] and self.observer.await_end(client.backend, bound_s=STEP_BOUND_S):
+                self.locks.orphans.remove(client)
+                self.committed = True
+                self.recorder.note(EventKind.END, client.name, message="its backend ran on and has ended")
+                return True
+        for client in sorted(blocked, key=lambda c: c.asked):  # one at a time, who asked first
+            now = waits[client.backend]
+            if not now or not set(now) <= set(client.waits_for) or closes_a_cycle(client.backend, waits):
+                client.wake()
+                return True
+        return False
+
+    def _note_deadlock(self, closer: Client) -> None:
+        self._note_woken(closer)
+        if not closer.deadlocked:
+            closer.deadlocked = True
+            self.deadlocks.note(closer)
+
+    # ------------------------------------------------------------------------------------------------- answers
+
+    def _complete(self, client: Client) -> None:
+        reply = client.process.receive()
+        statement = client.statement
+        if reply is None:
+            raise DriverError(f"worker process {client.process.pid} ({client.name}) died by itself")
+        self._note_woken(client)
+        if "lost" in reply:
+            kind = EventKind.INFO if client.commit_in_doubt else EventKind.FAIL
+            message = f"connection lost: {reply['lost']}"
+            self.recorder.note(kind, client.name, statement.name, sqlstate=reply.get("sqlstate"), message=message)
+            self.committed = True
+            client.end()
+            client.in_transaction = False
+            client.process.backend = 0
+            return
+        took = time.monotonic() - client.asked_at
+        if took > DEADLOCK_TIMEOUT_S and not client.deadlocked and client.may_close_a_cycle(Action.RUN):
+            self.deadlocks.suspect(client)
+        client.note_transaction(reply)
+        self.committed = self.committed or not client.in_transaction
+        if "error" in reply:
+            self._failed(client, reply)
+            return
+        rows, tag = reply["ok"], reply["tag"]
+        if statement.kind is StatementKind.COMMIT and tag == "ROLLBACK":
+            self.recorder.note(
+                EventKind.FAIL, client.name, statement.name, message="COMMIT of a failed transaction: rolled back"
+            )
+            client.advance()
+            return
+        self.recorder.note(EventKind.OK, client.name, statement.name, rows=rows, message=tag)
+        client.advance()
+        if statement.continue_if is not None and not meets(statement.continue_if, rows):
+            client.end()
+            self.recorder.note(EventKind.END, client.name, statement.name, message="its own `if` says stop")
+
+    def _failed(self, client: Client, reply: Message) -> None:
+        statement = client.statement
+        if reply["sqlstate"] == DEADLOCK_DETECTED:
+            self._note_deadlock(client)
+        self.recorder.note(
+            EventKind.FAIL, client.name, statement.name, sqlstate=reply["sqlstate"], message=reply["error"]
+        )
+        client.advance()
+        if client.worker.keep_going:
+            return
+        ended = client.state is State.ENDED
+        client.end()
+        if client.in_transaction:
+            client.process.ask({"do": "run", "sql": "ROLLBACK"})
+            client.in_transaction = False
+            self.committed = True
+        if not ended:
+            self.recorder.note(EventKind.END, client.name, statement.name, message="stopped by the error")
+
+    # ------------------------------------------------------------------------------------------------- helpers
+
+    def _connect(self, pool: WorkerPool, conninfo: str) -> list[Client]:
+        processes = pool.take(len(self.plan.workers))
+        try:
+            return self._begin(processes, conninfo)
+        except BaseException:
+            for process in processes:  # some have an answer that nobody has read
+                if process.alive:
+                    process.kill()
+            raise
+
+    def _begin(self, processes: Sequence[WorkerProcess], conninfo: str) -> list[Client]:
+        clients = []
+        for worker, process in zip(self.plan.workers, processes, strict=True):
+            process.send(
+                {
+                    "do": "begin",
+                    "conninfo": conninfo,
+                    "role": worker.role,
+                    "wipe": process.dirty,
+                    "sigterm": worker.on_sigterm.value,
+                    "owned": self.owned,
+                }
+            )
+        for worker, process in zip(self.plan.workers, processes, strict=True):
+            reply = process.receive() or {"lost": "the process died by itself"}
+            if "error" in reply:  # its role: unknown, or not ours to take
+                raise UserSqlError(f"worker {worker.name}", reply["error"], sqlstate=reply["sqlstate"])
+            if "ready" not in reply:
+                raise DriverError(f"{worker.name} cannot begin: {reply['lost']}")
+            process.backend = reply["ready"]
+            process.dirty = any(s.session_state for s in worker.statements)
+            clients.append(Client(worker=worker, process=process, backend=process.backend))
+        return clients
+
+    def _client(self, name: str) -> Client:
+        return next(c for c in self.clients if c.name == name)
+
+    def _read_ledger(self) -> Ledger:
+        return self.recorder.ledger(self.observer.read(self.plan.state, self.plan.names.values))
+
+    def _note_ledger(self) -> None:
+        try:
+            now = self._read_ledger()
+        except LedgerLockedError:  # a worker holds ACCESS EXCLUSIVE: what was committed will be seen later
+            self.unread = True
+            return
+        self.unread = False
+        if now != self.latest:
+            self.latest = now
+            self.recorder.note(EventKind.LEDGER, ledger=now)
+            if self.on_change is not None:
+                self.on_change(self.recorder.turn)

@@ -1,0 +1,114 @@
+"""Who waits for whom; and rules in place of luck for who wakes first and who falls victim to a deadlock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.driver.client import Client, State
+from harness.driver.observer import Observer
+from harness.errors import DriverError
+from harness.model import Action
+
+DEADLOCK_QUIET_S = 0.002
+"""Between a block and the next step that could close a cycle of waits: the waiter's own deadlock check is then due
+(deadlock_timeout is 1 ms on a server of ours). Once it is over, the worker that closes a cycle is always the victim."""
+_QUIET_BOUND_S = 30.0
+
+Waits = Mapping[int, tuple[int, ...]]
+"""For each backend those of our own backends that it waits for."""
+
+
+class Locks:
+    """The waits of one execution. ``orphans``: backends of dead workers that were waiting when their client died, and
+    that go on when they are set free."""
+
+    def __init__(self, observer: Observer, clients: Sequence[Client], *, owned: bool) -> None:
+        self._observer, self._clients, self._owned = observer, clients, owned
+        self._by_backend = {c.backend: c for c in clients}
+        self.orphans: list[Client] = []
+
+    def waits(self) -> Waits:
+        """Who waits for whom now, counting only our own workers."""
+        watched = [c for c in self._clients if c.state in (State.RUNNING, State.BLOCKED)] + self.orphans
+        found = self._observer.waits([c.backend for c in watched])
+        return {pid: tuple(b for b in blockers if b in self._by_backend) for pid, blockers in found.items()}
+
+    def names(self, backends: Sequence[int]) -> list[str]:
+        return [self._by_backend[pid].name for pid in backends]
+
+    def keep_quiet(self, client: Client, action: Action) -> None:
+        """Before a step that could close a cycle, let the deadlock checks of those that wait pass."""
+        if client.may_close_a_cycle(action):
+            self.await_checks()
+
+    def await_checks(self, stopped: Sequence[Client] = ()) -> None:
+        """Wait until the deadlock check of every waiter, but the stopped ones, is over.
+
+        Time alone does not tell on a busy machine, where a backend may begin to wait, or wake up for its check, late.
+        On a server of ours ask when its wait began, and see it asleep after the check was due.
+        """
+        waiting = [c for c in self._waiting() if c not in stopped]
+        if not waiting:
+            return
+        _sleep_until(max(c.blocked_since for c in waiting) + DEADLOCK_QUIET_S)
+        backends = [c.backend for c in waiting]
+        deadline = time.monotonic() + _QUIET_BOUND_S
+        while self._owned and not (
+            self._observer.waited(backends, DEADLOCK_QUIET_S) and all(_asleep(pid) for pid in backends)
+        ):
+            if time.monotonic() > deadline:
+                raise DriverError(f"backends {backends} neither sleep nor go on")
+            time.sleep(0.0002)
+
+    def freeze(self, acting: Client) -> list[Client]:
+        """Stop all waiting backends but the one that asked first, in that order, so that who wakes first is a rule. On
+        a server that is not ours nobody may do that: empty.
+
+        They are asleep in their lock waits, and past their deadlock check, so nobody can need what they hold.
+        """
+        waiting = sorted(self._waiting(), key=lambda c: c.asked)
+        if not self._owned or len(waiting) < 2:
+            return []
+        self.await_checks()
+        frozen = [c for c in waiting[1:] if c is not acting]
+        for client in frozen:
+            os.kill(client.backend, signal.SIGSTOP)
+        return frozen
+
+    def thaw(self, client: Client) -> None:
+        """Let a stopped backend go on. May be called again."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(client.backend, signal.SIGCONT)
+
+    def _waiting(self) -> list[Client]:
+        return [c for c in self._clients if c.state is State.BLOCKED] + self.orphans
+
+
+def closes_a_cycle(start: int, waits: Waits) -> bool:
+    """Whether ``start`` waits, through others, for itself."""
+    reached: set[int] = set()
+    front = set(waits[start])
+    while front:
+        reached |= front
+        front = {b for pid in front for b in waits.get(pid, ())} - reached
+    return start in reached
+
+
+def _asleep(pid: int) -> bool:
+    """Whether a process sleeps; where that cannot be seen (not Linux, hidden from us), True."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:
+        return True
+    return state == b"S"
+
+
+def _sleep_until(moment: float) -> None:
+    pause = moment - time.monotonic()
+    if pause > 0:
+        time.sleep(pause)

@@ -1,0 +1,179 @@
+"""The controller's own connection: sets up, looks at locks and at the ledger, and never waits for a worker's lock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+
+from harness.errors import DriverError, HarnessError, UserSqlError
+from harness.model import Row, Script
+
+_WAITS = """
+SELECT pid, pg_blocking_pids(pid) || pg_safe_snapshot_blocking_pids(pid) FROM unnest(%s::int[]) AS pid
+"""
+_WAITED = """
+SELECT coalesce(bool_and(waitstart < clock_timestamp() - make_interval(secs => %s) AND EXISTS (
+  SELECT FROM pg_stat_get_activity(pid) WHERE wait_event_type = 'Lock')), true)
+FROM pg_locks WHERE pid = ANY(%s::int[]) AND NOT granted
+"""
+_SESSION = "SELECT state, query_start::text FROM pg_stat_activity WHERE pid = %s"
+_LOCKS = """
+SELECT pid, locktype, coalesce(relation::regclass::text, '') AS relation, mode, granted
+FROM pg_locks WHERE pid = ANY(%s::int[]) AND locktype <> 'virtualxid' ORDER BY pid, locktype, relation, mode
+"""
+_TABLES = """
+SELECT format('%%I.%%I', n.nspname, c.relname) AS table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_%%' ORDER BY 1
+"""
+
+
+class LedgerLockedError(DriverError):
+    """A table of the ledger cannot be read now: a worker holds it exclusively."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Several queries as one prepared statement of rows (index, JSON array). ``parameters``: per ``$n`` the variable
+    that it stands for."""
+
+    names: tuple[str, ...]
+    sql: str
+    parameters: tuple[str, ...]
+
+    @classmethod
+    def of(cls, queries: Mapping[str, str], parameters: Sequence[str]) -> Reading:
+        """``queries``: name → SQL in which the n-th of ``parameters`` stands as ``$n``."""
+        parts = [
+            f"SELECT {i}, coalesce(json_agg(to_json(q)), '[]') FROM ({sql}\n) q"
+            for i, sql in enumerate(queries.values())
+        ]
+        return cls(names=tuple(queries), sql=" UNION ALL ".join(parts), parameters=tuple(parameters))
+
+
+class Observer:
+    """One autocommit connection with bounded waits. ``names`` decides nothing here: ids come in as text."""
+
+    def __init__(self, conninfo: str) -> None:
+        try:
+            self.connection: psycopg.Connection[Any] = psycopg.connect(
+                conninfo,
+                autocommit=True,
+                application_name="refund-harness observer",
+                client_encoding="utf8",
+                prepare_threshold=2,
+            )
+        except psycopg.OperationalError as e:
+            raise DriverError(f"cannot connect to the server: {str(e).strip().splitlines()[0]}") from None
+        self._deadlocks = self._count_deadlocks()
+        self.connection.execute(
+            # The same few statements again and again: plan them once.
+            "SET lock_timeout = '500ms'; SET statement_timeout = '60s'; SET plan_cache_mode = force_generic_plan"
+        )
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def waits(self, pids: Sequence[int]) -> Mapping[int, tuple[int, ...]]:
+        """For each backend the backends it waits for (empty: it does not wait)."""
+        rows = self._ask(_WAITS, list(pids))
+        return {pid: tuple(dict.fromkeys(blockers)) for pid, blockers in rows}
+
+    def waited(self, pids: Sequence[int], seconds: float) -> bool:
+        """Whether each of these backends that waits for a lock has been asleep over it for so long."""
+        return self._ask(_WAITED, seconds, list(pids)) == [(True,)]
+
+    def session(self, pid: int) -> tuple[str, str] | None:
+        """(state, start of the latest query) of a backend; None when it is gone."""
+        return next(iter(self._ask(_SESSION, pid)), None)
+
+    def await_end(self, pid: int, *, bound_s: float) -> bool:
+        """Wait until a backend is gone; False when it begins to wait for a lock instead."""
+        deadline = time.monotonic() + bound_s
+        while self.session(pid) is not None:
+            if self.waits([pid])[pid]:
+                return False
+            if time.monotonic() > deadline:
+                raise DriverError(f"backend {pid} did not end within {bound_s:.0f} s of its client's death")
+            time.sleep(0.0005)
+        return True
+
+    def locks(self, pids: Mapping[int, str]) -> tuple[Row, ...]:
+        """Locks that the given backends (pid → worker) hold or wait for."""
+        return tuple(
+            {"worker": pids[pid], "locktype": kind, "relation": relation, "mode": mode, "granted": granted}
+            for pid, kind, relation, mode, granted in self._ask(_LOCKS, list(pids))
+        )
+
+    def new_deadlocks(self) -> int:
+        """Deadlocks in this database since the last call, as far as the sessions concerned have reported them."""
+        before, self._deadlocks = self._deadlocks, self._count_deadlocks()
+        return self._deadlocks - before
+
+    def _count_deadlocks(self) -> int:
+        [(count,)] = self._ask(
+            "SELECT pg_stat_get_db_deadlocks(oid) FROM pg_database WHERE datname = current_database()"
+        )
+        return int(count)
+
+    def cancel(self, pid: int) -> None:
+        """Ask a backend to stop what it is doing."""
+        self._ask("SELECT pg_cancel_backend(%s)", pid)
+
+    def terminate(self, pid: int) -> None:
+        """End a backend, and wait until it is gone (at most 5 s)."""
+        self._ask("SELECT pg_terminate_backend(%s, 5000)", pid)
+
+    def run(self, sql: str, name: str) -> None:
+        """Run one or more commands as the owner. Raises `UserSqlError`."""
+        try:
+            self.connection.execute(sql.encode(), prepare=False)
+        except psycopg.Error as e:
+            raise self._refused(name, e) from None
+        if self.connection.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE:
+            self.connection.rollback()
+            raise UserSqlError(name, "opens a transaction and never ends it: add COMMIT")
+
+    def read(self, reading: Reading, values: Mapping[str, str]) -> Mapping[str, tuple[Row, ...]]:
+        """The rows of each query, all from one snapshot. Raises `UserSqlError`."""
+        if not reading.names:
+            return {}
+        try:
+            cursor = psycopg.RawCursor(self.connection)
+            found = dict(cursor.execute(reading.sql.encode(), [values[p] for p in reading.parameters]).fetchall())
+        except psycopg.errors.IndeterminateDatatype as e:
+            hint = f"{_line(e)}: give the variable a type, as in :'name'::text"
+            raise UserSqlError(", ".join(reading.names), hint, sqlstate=e.sqlstate) from None
+        except psycopg.errors.LockNotAvailable:
+            raise LedgerLockedError(f"{', '.join(reading.names)}: a worker holds an exclusive lock") from None
+        except psycopg.Error as e:
+            raise self._refused(", ".join(reading.names), e) from None
+        return {name: tuple(found[i]) for i, name in enumerate(reading.names)}
+
+    def all_tables(self) -> tuple[Script, ...]:
+        """A state query for every table: how a ledger that we know nothing about is read."""
+        return tuple(
+            Script(name=row[0].removeprefix("public."), text=f"SELECT * FROM {row[0]} t ORDER BY to_jsonb(t)::text")
+            for row in self.connection.execute(_TABLES.replace("%%", "%").encode()).fetchall()
+        )
+
+    def _ask(self, query: LiteralString, *parameters: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self.connection.execute(query, parameters).fetchall()
+        except psycopg.Error as e:
+            raise DriverError(f"the server does not answer the observer: {_line(e)}") from None
+
+    def _refused(self, name: str, error: psycopg.Error) -> HarnessError:
+        """The error to raise for SQL of the user's; the session is then outside a transaction again."""
+        if self.connection.closed:
+            return DriverError(f"connection lost in {name}: {_line(error)}")
+        self.connection.rollback()
+        return UserSqlError(name, _line(error), sqlstate=error.sqlstate)
+
+
+def _line(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or str(error)).strip().splitlines()[0]

@@ -1,0 +1,152 @@
+"""The controller's side of worker processes: made by the nursery, kept between executions, replaced after a crash."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Self
+
+from harness.driver.wire import Message, Wire
+from harness.errors import DriverError
+
+REPLY_BOUND_S = 30.0
+"""How long any reply of a worker or the nursery may take before the harness gives up."""
+_LEAVE_BOUND_S = 2.0
+# Not by -m: that would search the current folder first, and somebody else's `harness` or `json.py` may lie there.
+_START = "import sys; sys.path[:] = sys.argv[2:]; from harness.driver.nursery import main; main(int(sys.argv[1]))"
+
+
+class WorkerProcess:
+    """One worker process. ``pid`` is the operating system's, ``backend`` its server process's (0: not connected)."""
+
+    def __init__(self, pid: int, sock: socket.socket) -> None:
+        self.pid, self.backend = pid, 0
+        self.wire = Wire(sock)
+        self.alive = True
+        self.dirty = False
+        """Its session holds something that a statement left there."""
+
+    def ask(self, message: Message) -> Message:
+        """Send and wait for the reply. Raises `DriverError` when the process is gone or silent."""
+        self.send(message)
+        reply = self.receive()
+        if reply is None:
+            raise DriverError(f"worker process {self.pid} died by itself")
+        return reply
+
+    def send(self, message: Message) -> None:
+        try:
+            self.wire.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            self.alive = False
+            raise DriverError(f"worker process {self.pid} died by itself") from None
+
+    def receive(self) -> Message | None:
+        """The next message; None when the process is dead."""
+        try:
+            message = self.wire.receive()
+        except TimeoutError:
+            raise DriverError(f"worker process {self.pid} was silent for {REPLY_BOUND_S:.0f} s") from None
+        if message is None:
+            self.alive = False
+        return message
+
+    def signal(self, number: signal.Signals) -> None:
+        """Deliver a real signal."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until the process is gone: its sockets are closed by then."""
+        self.signal(signal.SIGKILL)
+        self.await_death()
+
+    def await_death(self) -> None:
+        """Wait for the end of a process that was told to die."""
+        while self.receive() is not None:
+            pass
+        self.wire.close()
+
+    def dismiss(self) -> None:
+        """Hang up: it leaves at once, whatever it waits for."""
+        with contextlib.suppress(OSError):  # dead already
+            self.wire.sock.shutdown(socket.SHUT_WR)
+
+
+class WorkerPool:
+    """Worker processes of one controller; a context manager that leaves none behind."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-c", _START, str(theirs.fileno()), *sys.path],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the controller alone
+            )
+        ours.settimeout(REPLY_BOUND_S)
+        self._control = ours
+        self._workers: list[WorkerProcess] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def take(self, count: int) -> list[WorkerProcess]:
+        """``count`` living worker processes, the same ones as last time where they still live."""
+        self._workers = [w for w in self._workers if w.alive]
+        while len(self._workers) < count:
+            self._workers.append(self._fork())
+        return self._workers[:count]
+
+    def disconnect(self) -> None:
+        """Make every worker close its connection."""
+        for worker in self._workers:
+            if worker.alive and worker.backend:
+                worker.ask({"do": "disconnect"})
+                worker.backend = 0
+
+    def close(self) -> None:
+        """End all workers and the nursery. Idempotent."""
+        alive = [w for w in self._workers if w.alive]
+        self._workers = []
+        for worker in alive:
+            worker.dismiss()
+        for worker in alive:
+            worker.wire.sock.settimeout(_LEAVE_BOUND_S)
+            try:
+                worker.await_death()
+            except DriverError:  # stopped from outside, perhaps
+                worker.kill()
+        self._control.close()
+        try:
+            self._nursery.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._nursery.kill()
+            self._nursery.wait()
+
+    def _fork(self) -> WorkerProcess:
+        ours, theirs = socket.socketpair()
+        ours.settimeout(REPLY_BOUND_S)
+        with theirs:
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))
+            try:
+                self._control.sendmsg([b"f"], [rights])
+                reply = b""
+                while not reply.endswith(b"\n"):
+                    chunk = self._control.recv(32)
+                    if not chunk:
+                        raise DriverError("the process that makes workers died")
+                    reply += chunk
+            except (TimeoutError, BrokenPipeError, ConnectionResetError):
+                ours.close()
+                raise DriverError("the process that makes workers does not answer") from None
+        return WorkerProcess(int(reply), ours)

@@ -1,0 +1,62 @@
+"""Writes the history of one execution, with names in place of generated ids."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from harness.driver.names import Names
+from harness.model import Event, EventKind, Ledger, Row
+
+
+class Recorder:
+    """Collects events; ``turn`` is set by the controller before each decision."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.turn = 0
+        self.events: list[Event] = []
+        self._begin = time.monotonic_ns()
+
+    def note(
+        self,
+        kind: EventKind,
+        worker: str = "",
+        step: str = "",
+        *,
+        sql: str | None = None,
+        rows: Iterable[Mapping[str, Any]] | None = None,
+        sqlstate: str | None = None,
+        message: str | None = None,
+        blockers: Iterable[str] = (),
+        ledger: Ledger | None = None,
+    ) -> None:
+        rename = self.names.rename
+        self.events.append(
+            Event(
+                kind=kind,
+                turn=self.turn,
+                worker=worker,
+                step=step,
+                sql=rename(sql) if sql is not None else None,
+                answer=tuple(rename(row) for row in rows) if rows is not None else None,
+                sqlstate=sqlstate,
+                message=rename(message) if message is not None else None,
+                blockers=tuple(blockers),
+                ledger=ledger,
+                at_us=(time.monotonic_ns() - self._begin) // 1000,
+            )
+        )
+
+    def insert(self, index: int, turn: int, kind: EventKind, worker: str, *, blockers: Iterable[str]) -> None:
+        """Note what is known only now, before the event at ``index`` (of the same worker and step)."""
+        late = self.events[index]
+        event = Event(
+            kind=kind, turn=turn, worker=worker, step=late.step, blockers=tuple(blockers), at_us=late.at_us
+        )  # fmt: skip
+        self.events.insert(index, event)
+
+    def ledger(self, rows: Mapping[str, tuple[Row, ...]]) -> Ledger:
+        """Rows as read from the database → a ledger with names."""
+        return {table: tuple(self.names.rename(row) for row in found) for table, found in rows.items()}

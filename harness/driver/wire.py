@@ -1,0 +1,52 @@
+"""JSON lines over a socket pair: how controller, nursery and workers talk."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+Message = dict[str, Any]
+
+
+class Wire:
+    """One end of a socket pair that carries one JSON object a line."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        # Pieces of the first line, its end if it is complete, and what follows.
+        self._line: list[bytes] = []
+        self._more = b""
+        self._buffer = b""
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+    def send(self, message: Message) -> None:
+        """Raises `BrokenPipeError` when the other end is gone."""
+        self.sock.sendall(json.dumps(message).encode() + b"\n")
+
+    def receive(self) -> Message | None:
+        """The next message, waiting for it as long as the socket's timeout says; None when the other end is gone."""
+        while not self._more:
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionResetError:
+                return None
+            if not data:
+                return None
+            end, self._more, rest = data.partition(b"\n")
+            self._line.append(end)
+            self._buffer = rest
+        message: Message = json.loads(b"".join(self._line))
+        end, self._more, self._buffer = self._buffer.partition(b"\n")
+        self._line = [end]
+        return message
+
+    @property
+    def pending(self) -> bool:
+        """A whole message has already been read from the socket."""
+        return bool(self._more)
+
+    def close(self) -> None:
+        self.sock.close()

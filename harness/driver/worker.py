@@ -1,0 +1,197 @@
+"""A worker process: one connection, one statement at a time, told what to do over a socket pair.
+
+It leaves at once when the controller is gone, whatever it is waiting for: no run leaves a worker behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import psycopg
+from psycopg import pq
+from psycopg.pq import abc
+
+from harness.driver.wire import Message, Wire
+
+_INTEGERS = (20, 21, 23, 26)
+_FLOATS = (700, 701)
+_JSON = (114, 3802)
+_BOOLEAN = 16
+_COPY = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
+_BAD = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
+
+
+def serve(sock: socket.socket) -> NoReturn:
+    """Obey the controller at the other end of ``sock`` until it goes away. Never returns."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the controller's business
+    worker = _Worker(Wire(sock))
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the controller went while we answered
+        while (message := worker.wire.receive()) is not None:
+            getattr(worker, "do_" + message.pop("do"))(**message)
+    worker.leave()
+
+
+class _Worker:
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.conninfo = ""
+        self.connection: abc.PGconn | None = None
+        self.stopped_backend_may_exist = False
+
+    def do_begin(self, conninfo: str, role: str | None, wipe: bool, sigterm: str, owned: bool) -> None:
+        """Make the session as new; ``wipe``: also what earlier statements left in it."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if sigterm == "exit" else signal.SIG_IGN)
+        self.stopped_backend_may_exist = owned
+        if conninfo != self.conninfo:
+            self._disconnect()
+        kept = self.connection is not None
+        reply = self._begin(conninfo, role, wipe)
+        if kept and "lost" in reply:  # it was terminated since the last execution, which shows only now
+            self._disconnect()
+            reply = self._begin(conninfo, role, wipe)
+        self.wire.send(reply)
+
+    def do_run(self, sql: str) -> None:
+        """Send one statement and report its result."""
+        self.wire.send(self._run(sql))
+
+    def do_send(self, sql: str) -> None:
+        """Send one statement and never look at the answer."""
+        assert self.connection is not None
+        self.connection.send_query(sql.encode())
+        self._flush(self.connection)
+        self.wire.send({"sent": True})
+
+    def do_disconnect(self) -> None:
+        """Close the connection, so that its database can be dropped or copied."""
+        self._disconnect()
+        self.wire.send({"ready": 0})
+
+    def leave(self) -> NoReturn:
+        """Go now. A backend that the controller had stopped must run again, or it would outlive its server's end."""
+        if (
+            self.stopped_backend_may_exist
+            and self.connection is not None
+            and self.connection.status == pq.ConnStatus.OK
+        ):
+            with contextlib.suppress(OSError):  # already gone, or not ours after all
+                os.kill(self.connection.backend_pid, signal.SIGCONT)
+        os._exit(0)
+
+    def _begin(self, conninfo: str, role: str | None, wipe: bool) -> Message:
+        if self.connection is None:
+            self.connection = pq.PGconn.connect(conninfo.encode())
+            if self.connection.status != pq.ConnStatus.OK:
+                return {"lost": self.connection.error_message.decode(errors="replace").strip()}
+            self.conninfo = conninfo
+            self.connection.nonblocking = 1
+        elif wipe or self.connection.transaction_status != pq.TransactionStatus.IDLE:
+            if self.connection.transaction_status != pq.TransactionStatus.IDLE:
+                self._run("ROLLBACK")
+            self._run("DISCARD ALL")
+        quoted = '"' + role.replace('"', '""') + '"' if role else ""
+        reply = self._run(f"SET ROLE {quoted}" if role else "RESET ROLE")
+        return {"ready": self.connection.backend_pid} if "ok" in reply else reply
+
+    def _disconnect(self) -> None:
+        if self.connection is not None:
+            self.connection.finish()
+            self.connection = None
+
+    def _run(self, sql: str) -> Message:
+        assert self.connection is not None
+        c = self.connection
+        try:
+            c.send_query(sql.encode())
+            self._flush(c)
+            result = None
+            while True:
+                self._read(c)
+                latest = c.get_result()
+                if latest is None:
+                    break
+                if latest.status in _COPY:
+                    self._end_copy(c, latest)
+                elif result is None or result.status not in _BAD:
+                    result = latest
+        except psycopg.OperationalError as e:
+            return {"lost": str(e).strip()}
+        assert result is not None
+        if result.status in _BAD:
+            return _error(result, c)
+        return {"ok": _rows(result), "tag": (result.command_status or b"").decode(), "tx": int(c.transaction_status)}
+
+    def _flush(self, c: abc.PGconn) -> None:
+        while c.flush() and c.status == pq.ConnStatus.OK:
+            self._wait(c, [c.socket])
+
+    def _read(self, c: abc.PGconn) -> None:
+        while c.is_busy() and c.status == pq.ConnStatus.OK:
+            self._wait(c)
+
+    def _end_copy(self, c: abc.PGconn, result: abc.PGresult) -> None:
+        """No rows come from this client, and those for it are dropped: libpq would wait for ever."""
+        if result.status == pq.ExecStatus.COPY_IN:
+            c.put_copy_end(b"COPY FROM STDIN needs a client that has rows: use INSERT")
+            self._flush(c)
+            return
+        while (size := c.get_copy_data(1)[0]) >= 0 and c.status == pq.ConnStatus.OK:
+            if size == 0:
+                self._wait(c)
+
+    def _wait(self, c: abc.PGconn, writing: Sequence[int] = ()) -> None:
+        """Wait for the server, but leave when the controller is gone."""
+        control = self.wire.fileno()
+        ready, _, _ = select.select([c.socket, control], writing, [])
+        if control in ready and not self.wire.sock.recv(1, socket.MSG_PEEK):
+            self.leave()
+        if c.socket in ready:
+            # Its last words may have come together with the end of the connection: the result holds them.
+            with contextlib.suppress(psycopg.OperationalError):
+                c.consume_input()
+
+
+def _error(result: abc.PGresult, connection: abc.PGconn) -> Message:
+    def field(which: pq.DiagnosticField) -> str | None:
+        value = result.error_field(which)
+        return value.decode(errors="replace") if value is not None else None
+
+    sqlstate = field(pq.DiagnosticField.SQLSTATE)
+    message = field(pq.DiagnosticField.MESSAGE_PRIMARY)
+    if connection.status != pq.ConnStatus.OK:
+        said = message or (result.error_message or b"the server is gone").decode(errors="replace").strip()
+        return {"lost": said, "sqlstate": sqlstate}
+    return {"error": message or "unknown error", "sqlstate": sqlstate, "tx": int(connection.transaction_status)}
+
+
+def _rows(result: abc.PGresult) -> list[dict[str, Any]]:
+    names: list[str] = []
+    for i in range(result.nfields):
+        name = (result.fname(i) or b"?").decode(errors="replace")
+        names.append(name if name not in names else f"{name}_{i + 1}")
+    types = [result.ftype(i) for i in range(result.nfields)]
+    return [
+        {names[i]: _value(result.get_value(r, i), types[i]) for i in range(len(names))} for r in range(result.ntuples)
+    ]
+
+
+def _value(raw: bytes | None, oid: int) -> Any:
+    if raw is None:
+        return None
+    text = raw.decode(errors="replace")
+    if oid in _INTEGERS:
+        return int(text)
+    if oid == _BOOLEAN:
+        return text == "t"
+    if oid in _JSON:
+        return json.loads(text)
+    if oid in _FLOATS and text not in ("NaN", "Infinity", "-Infinity"):
+        return float(text)
+    return text

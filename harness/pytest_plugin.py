@@ -1,0 +1,158 @@
+"""pytest plugin: scenario files are test items, each pytest process with its own server and databases.
+
+A file is collected when its first line names our schema; no other YAML is touched. Nothing heavy is imported before
+the first scenario runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.scenario import names_our_schema
+
+if TYPE_CHECKING:
+    from harness.driver.pool import WorkerPool
+    from harness.model import ScenarioResult
+    from harness.targets.databases import Databases
+    from harness.targets.protocol import Target
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("refund-harness")
+    group.addoption(
+        "--harness-target", default="embedded", help="server for scenarios: embedded, postgresql://…, env:NAME"
+    )
+    group.addoption("--harness-seed", type=int, default=0, help="seed of random choices in scenarios")
+    group.addoption("--harness-schedules", type=int, default=None, help="executions per search, at most")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.suffix in (".yaml", ".yml") and names_our_schema(file_path):
+        file: ScenarioFile = ScenarioFile.from_parent(parent, path=file_path)
+        return file
+    return None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    runtime = config.stash.get(_RUNTIME, None)
+    if runtime is not None:
+        runtime.close()
+
+
+class ScenarioFile(pytest.File):
+    """A scenario file; its one item bears the file's name."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        yield ScenarioItem.from_parent(self, name=self.path.stem)
+
+
+class ScenarioItem(pytest.Item):
+    """One scenario's campaign. It fails unless the verdict is "pass"."""
+
+    def runtest(self) -> None:
+        result = _runtime(self.config).run(self.path, self.config)
+        if result.verdict.value != "pass":
+            raise ScenarioFailed(result)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        from harness.errors import HarnessError
+
+        if isinstance(excinfo.value, ScenarioFailed):
+            return _explain(excinfo.value.result)
+        if isinstance(excinfo.value, HarnessError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, 0, f"scenario {self.name}"
+
+
+class ScenarioFailed(Exception):
+    """The verdict was not "pass"; ``result`` says why."""
+
+    def __init__(self, result: ScenarioResult) -> None:
+        super().__init__(f"{result.name}: {result.verdict.value}")
+        self.result = result
+
+
+class _Runtime:
+    """What all scenarios of one pytest process share, started by the first of them."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        from harness.driver.pool import WorkerPool
+        from harness.targets import open_target
+        from harness.targets.databases import Databases
+
+        self.target: Target = open_target(config.getoption("--harness-target"))
+        try:
+            self.databases: Databases = Databases(self.target)
+            self.pool: WorkerPool = WorkerPool()
+        except BaseException:
+            self.target.close()
+            raise
+
+    def run(self, path: Path, config: pytest.Config) -> ScenarioResult:
+        from harness.campaign import Options, run_campaign
+        from harness.scenario import load_scenario
+        from harness.stage import Stage
+
+        options = Options(
+            seed=config.getoption("--harness-seed"),
+            schedules=config.getoption("--harness-schedules"),
+            folder=_keepsakes(config),
+        )
+        scenario = load_scenario(_relative(path, config))
+        stage = Stage(scenario, self.target, self.databases, self.pool)
+        try:
+            return run_campaign(scenario, stage, options, _Silent(), self.target.server_version)
+        finally:
+            stage.close()
+
+    def close(self) -> None:
+        self.pool.close()
+        self.databases.close()
+        self.target.close()
+
+
+class _Silent:
+    def schedule_done(self, name: str, done: int, violations: int) -> None:
+        """pytest has its own progress."""
+
+
+_RUNTIME = pytest.StashKey[_Runtime]()
+
+
+def _runtime(config: pytest.Config) -> _Runtime:
+    if _RUNTIME not in config.stash:
+        config.stash[_RUNTIME] = _Runtime(config)
+    return config.stash[_RUNTIME]
+
+
+def _keepsakes(config: pytest.Config) -> Path | None:
+    """Where counterexamples outlive the test run, so that the replay command works: pytest's own cache."""
+    cache = getattr(config, "cache", None)
+    return _relative(Path(cache.mkdir("refund-harness")), config) if cache is not None else None
+
+
+def _relative(path: Path, config: pytest.Config) -> Path:
+    base = config.invocation_params.dir
+    return path.relative_to(base) if path.is_relative_to(base) else path
+
+
+def _explain(result: ScenarioResult) -> str:
+    """Verdict, checks in words, the timeline, the replay command."""
+    from harness.report.grid import timeline_text
+    from harness.report.timeline import timeline
+    from harness.report.words import replay_command
+
+    lines = [f"{result.name}: {result.verdict.value}. {result.meaning}"]
+    for example in result.counterexamples[:1]:
+        lines += [f"  {v.check}: {v.message}" for v in example.violations]
+        lines += ["", timeline_text(timeline(example.execution.history, example.violations[:1]), 100), ""]
+        if example.replay:
+            lines.append(f"again   {replay_command(example.replay)}")
+    return "\n".join(lines)

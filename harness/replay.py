@@ -1,0 +1,78 @@
+"""Replay: a saved schedule carried out again, exactly where the SQL is the same, adapted where it was changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.checks import judge
+from harness.driver.pool import WorkerPool
+from harness.errors import NondeterminismError, UsageError
+from harness.model import Execution, Order, Scenario, Violation
+from harness.scenario import load_scenario
+from harness.schedule import SavedSchedule, decode
+from harness.stage import Stage
+from harness.strategies.replay import Replay
+from harness.targets.databases import Databases
+from harness.targets.protocol import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayResult:
+    """``violations`` of the last execution; ``reproduced`` of ``times`` executions violated a check of the saved one;
+    ``adapted``: the choices no longer fitted exactly."""
+
+    execution: Execution
+    violations: tuple[Violation, ...]
+    reproduced: int
+    times: int
+    adapted: bool
+
+
+def read_saved(path: Path) -> SavedSchedule:
+    """The saved schedule in ``path``. Raises `UsageError`."""
+    try:
+        return decode(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}:1:1: not a saved schedule: not UTF-8") from None
+    except OSError as e:
+        raise UsageError(f"{path}: cannot be read: {e.strerror}") from None
+
+
+def scenario_of(saved: SavedSchedule, path: Path) -> Scenario:
+    """The scenario that ``saved`` came from: its file as named there, seen from here. Raises `UsageError`."""
+    file = Path(saved.file)
+    if not file.is_file():
+        raise UsageError(f"{path}: its scenario {saved.file} is not here: run from the folder where it was saved")
+    scenario = load_scenario(file)
+    if saved.order >= len(scenario.interleavings):
+        raise UsageError(f"{path}: {saved.file} no longer has an interleaving number {saved.order + 1}")
+    return scenario
+
+
+def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: int) -> ReplayResult:
+    """Carry out ``saved`` ``times`` times. Raises `NondeterminismError` when the same SQL leads elsewhere."""
+    exact = scenario.text_hash == saved.hash
+    interleaving = scenario.interleavings[saved.order]
+    order = interleaving if isinstance(interleaving, Order) and exact else None
+    reproduced = 0
+    adapted = not exact
+    with Databases(target) as databases, WorkerPool() as pool:
+        stage = Stage(scenario, target, databases, pool)
+        try:
+            for _ in range(times):
+                strategy = Replay(saved.schedule, exact=exact)
+                execution, since = stage.replay(strategy, seed=saved.schedule.seed)
+                found = [v for r in judge(stage.context(execution, order)) for v in r.violations]
+                violations = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in found)
+                adapted = adapted or strategy.adapted
+                same = {v.check for v in violations} & set(saved.checks)
+                if exact and not same:
+                    raise NondeterminismError(
+                        f"the same SQL and choices violated {', '.join(saved.checks)} when saved, and now "
+                        f"{', '.join(sorted({v.check for v in violations})) or 'nothing'}"
+                    )
+                reproduced += bool(same)
+        finally:
+            stage.close()
+    return ReplayResult(execution=execution, violations=violations, reproduced=reproduced, times=times, adapted=adapted)

@@ -1,0 +1,33 @@
+"""Plain tables for `harness list` and `harness doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.model import Order, Scenario
+from harness.report.console import plain_console
+from harness.report.grid import wrap
+from harness.report.words import plural
+
+
+def print_scenarios(scenarios: Sequence[Scenario]) -> None:
+    """Two lines a scenario: what it runs, and the first sentence of what it is about."""
+    console = plain_console()
+    for s in scenarios:
+        orders = sum(isinstance(i, Order) for i in s.interleavings)
+        parts = [plural(len(s.workers), "worker"), *([plural(orders, "exact order")] if orders else [])]
+        parts += [i.strategy for i in s.interleavings if not isinstance(i, Order)]
+        bad = f"  (known bad: {', '.join(s.expect_violation)})" if s.expect_violation else ""
+        console.print(f"{s.name:<28}  {', '.join(parts)}{bad}", soft_wrap=True)
+        about = " ".join(s.about.split()).split(". ")[0].rstrip(".")
+        for line in wrap(about, console.width - 4, 3) if about else []:
+            console.print(f"    {line}", style="dim")
+
+
+def print_findings(findings: Sequence[tuple[str, bool, str, str]]) -> None:
+    """One row a finding: (name, ok, detail, remedy)."""
+    console = plain_console()
+    for name, ok, detail, remedy in findings:
+        console.print(f"{'✓' if ok else '✗'} {name:<16} {detail}", soft_wrap=True)
+        if not ok and remedy:
+            console.print(f"  {'':<16} → {remedy}", soft_wrap=True)

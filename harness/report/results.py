@@ -1,0 +1,92 @@
+"""`results.json`: the promise to other programs. Version 1 may gain keys; none is renamed or removed."""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from pathlib import Path
+from typing import Any
+
+from harness.model import Counterexample, Json, RunResult, ScenarioResult, Violation
+
+VERSION = 1
+
+
+def results_json(run: RunResult) -> dict[str, Any]:
+    """The run as plain JSON values. Equal runs give equal values, but for the keys that end in `_s` or begin with
+    `seconds_`; those are seconds, rounded to milliseconds."""
+    return {
+        "version": VERSION,
+        "verdict": run.verdict.value,
+        "seed": run.seed,
+        "server_version": run.server_version,
+        "elapsed_s": _seconds(run.elapsed_s),
+        "scenarios": [_scenario(result) for result in run.scenarios],
+    }
+
+
+def write_results(run: RunResult, path: Path) -> None:
+    """Write `results.json` to `path`: a reader sees the whole file or the one before it, never a part."""
+    text = json.dumps(results_json(run), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    # A lone surrogate has no UTF-8 form; Python's escape for it happens to be JSON's.
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step. The folder must exist."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _scenario(result: ScenarioResult) -> dict[str, Any]:
+    first = result.seconds_to_first_violation
+    return {
+        "name": result.name,
+        "file": result.file,
+        "verdict": result.verdict.value,
+        "observed": result.observed.value,
+        "expect": list(result.expect),
+        "strategy": result.strategy,
+        "schedules": result.schedules,
+        "exhausted": result.exhausted,
+        "meaning": result.meaning,
+        "elapsed_s": _seconds(result.elapsed_s),
+        "schedules_to_first_violation": result.schedules_to_first_violation,
+        "seconds_to_first_violation": None if first is None else _seconds(first),
+        "violations": [_violation(e, violation) for e in result.counterexamples for violation in e.violations],
+        "notes": [_note(note) for check in result.checks for note in check.notes[:1]],
+    }
+
+
+def _violation(example: Counterexample, violation: Violation) -> dict[str, Any]:
+    return {
+        "check": violation.check,
+        "message": violation.message,
+        "witness": [_plain(dict(row)) for row in violation.witness],
+        "replay": example.replay,
+    }
+
+
+def _note(note: Violation) -> dict[str, Any]:
+    """A finding of the weaker kind: never red."""
+    return {"check": note.check, "message": note.message, "witness": [_plain(dict(row)) for row in note.witness]}
+
+
+def _seconds(value: float) -> float:
+    return round(value, 3)
+
+
+def _plain(value: Json) -> Json:
+    """`value` with whatever JSON cannot hold (NaN, a date, a Decimal) as text; exact numbers stay as they are."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, (str, int, bool)) else str(value)

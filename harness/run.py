@@ -1,0 +1,133 @@
+"""A run: scenarios from files to a `RunResult`, on one target, over one or more jobs."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Protocol
+
+from harness.campaign import Options, run_campaign
+from harness.driver.pool import WorkerPool
+from harness.errors import UsageError
+from harness.model import RunResult, Scenario, ScenarioResult, Verdict
+from harness.stage import Stage
+from harness.targets.databases import Databases
+from harness.targets.protocol import Target
+
+SEVERITY = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.VIOLATION, Verdict.ERROR)
+"""From best to worst: over several scenarios the worst wins."""
+EXIT_CODES = {Verdict.PASS: 0, Verdict.VIOLATION: 1, Verdict.INCONCLUSIVE: 3, Verdict.ERROR: 4}
+
+
+class Reporter(Protocol):
+    """What a run tells while it goes on; calls come one at a time."""
+
+    def run_started(self, target_description: str, server_version: str, n_scenarios: int) -> None: ...
+    def scenario_started(self, name: str) -> None: ...
+    def schedule_done(self, name: str, done: int, violations: int) -> None: ...
+    def scenario_done(self, result: ScenarioResult) -> None: ...
+
+
+def run_scenarios(
+    scenarios: Sequence[Scenario], target: Target, options: Options, reporter: Reporter, *, jobs: int
+) -> RunResult:
+    """Run the campaigns of ``scenarios``, ``jobs`` at a time; results come in the order given, whatever ``jobs`` is.
+
+    Raises `UserSqlError` when the server refuses a scenario's SQL.
+    """
+    begin = time.monotonic()
+    version = target.server_version
+    reporter.run_started(target.description, version, len(scenarios))
+    told = _Told(reporter)
+    pools: queue.SimpleQueue[WorkerPool] = queue.SimpleQueue()
+    made: list[WorkerPool] = []
+    results: list[ScenarioResult] = []
+    jobs = max(1, min(jobs, len(scenarios)))
+    with Databases(target) as databases, ThreadPoolExecutor(jobs, thread_name_prefix="shard") as executor:
+        try:
+            for _ in range(jobs):
+                made.append(WorkerPool())
+                pools.put(made[-1])
+
+            def one(scenario: Scenario) -> ScenarioResult:
+                pool = pools.get()
+                try:
+                    told.scenario_started(scenario.name)
+                    return _campaign(scenario, target, databases, pool, options, told)
+                finally:
+                    pools.put(pool)
+
+            futures: list[Future[ScenarioResult]] = [executor.submit(one, s) for s in scenarios]
+            for future in futures:
+                results.append(future.result())
+                told.scenario_done(results[-1])
+        finally:
+            options.stop.set()
+            executor.shutdown(wait=True, cancel_futures=True)
+            for pool in made:
+                pool.close()
+    return RunResult(
+        verdict=worst(results),
+        seed=options.seed,
+        server_version=version,
+        elapsed_s=time.monotonic() - begin,
+        scenarios=tuple(results),
+    )
+
+
+def worst(results: Sequence[ScenarioResult]) -> Verdict:
+    """Error before violation before inconclusive before pass; nothing at all is inconclusive."""
+    return max((r.verdict for r in results), key=SEVERITY.index, default=Verdict.INCONCLUSIVE)
+
+
+def default_jobs(jobs: str) -> int:
+    """``auto`` → one per processor that we may use. Raises `UsageError`."""
+    if jobs == "auto":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not jobs.isdigit() or int(jobs) < 1:
+        raise UsageError(f"--jobs takes a number from 1, or auto: {jobs!r}")
+    return int(jobs)
+
+
+def _campaign(
+    scenario: Scenario,
+    target: Target,
+    databases: Databases,
+    pool: WorkerPool,
+    options: Options,
+    told: _Told,
+) -> ScenarioResult:
+    stage = Stage(scenario, target, databases, pool)
+    try:
+        return run_campaign(scenario, stage, options, told, target.server_version)
+    finally:
+        stage.close()
+
+
+class _Told:
+    """Passes calls from several threads on, one at a time."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter, self._lock = reporter, threading.Lock()
+
+    def scenario_started(self, name: str) -> None:
+        with self._lock:
+            self._reporter.scenario_started(name)
+
+    def schedule_done(self, name: str, done: int, violations: int) -> None:
+        with self._lock:
+            self._reporter.schedule_done(name, done, violations)
+
+    def scenario_done(self, result: ScenarioResult) -> None:
+        with self._lock:
+            self._reporter.scenario_done(result)
+
+
+def with_budget(options: Options, seconds: float | None) -> Options:
+    """``options`` that end ``seconds`` from now."""
+    return options if seconds is None else replace(options, deadline=time.monotonic() + seconds)

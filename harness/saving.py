@@ -1,0 +1,50 @@
+"""Counterexamples on disk: a schedule to replay and the history as JSON lines. Saved before anything is printed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.model import Execution, Scenario, Violation
+from harness.schedule import SavedSchedule, encode
+
+
+def save_counterexample(
+    folder: Path | None,
+    scenario: Scenario,
+    server: str,
+    order: int,
+    execution: Execution,
+    violations: list[Violation],
+    count: int,
+) -> str:
+    """Write ``NAME-COUNT.schedule`` and ``NAME-COUNT.history.jsonl``; the schedule's path ("" without a folder)."""
+    if folder is None:
+        return ""
+    path = folder / f"{scenario.name}-{count}.schedule"
+    saved = SavedSchedule(
+        scenario=scenario.name,
+        file=scenario.file,
+        hash=scenario.text_hash,
+        server=server,
+        order=order,
+        checks=tuple(dict.fromkeys(v.check for v in violations)),
+        schedule=execution.schedule,
+    )
+    path.write_text(encode(saved), encoding="utf-8")
+    save_history(path.with_suffix(".history.jsonl"), execution)
+    return str(path)
+
+
+def save_history(path: Path, execution: Execution) -> None:
+    """One event a line, without empty fields; the opening ledger first, the closing one last."""
+    history = execution.history
+    lines: list[dict[str, Any]] = [{"kind": "opening", "execution": execution.number, "ledger": history.opening}]
+    for event in history.events:
+        fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
+        lines.append({k: v for k, v in fields.items() if v not in (None, "", ())})
+    left = dataclasses.asdict(history.liveness)
+    lines.append({"kind": "closing", "ledger": history.closing, **{k: v for k, v in left.items() if v}})
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,101 @@
+"""Exact orders: parsed, and simulated far enough to refuse those that nobody could carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.model import Action, Choice, OrderStep, StatementKind, Worker
+from harness.scenario.schema import StepSpec, nearest
+from harness.scenario.yamltext import Document, Path_
+
+FAULTS = {"kill": Action.KILL, "term": Action.TERM}
+
+
+@dataclass(slots=True)
+class _Client:
+    """How far one worker is in the simulation."""
+
+    worker: Worker
+    next: int = 0
+    in_transaction: bool = False
+    blocked_at: int | None = None
+    dead: bool = False
+
+    @property
+    def finished(self) -> bool:
+        return self.dead or self.next >= len(self.worker.statements)
+
+
+def check_order(
+    document: Document, where: Path_, steps: Sequence[StepSpec], workers: Sequence[Worker]
+) -> tuple[OrderStep, ...]:
+    """The order as choices. Raises `ScenarioError` for unknown names, steps out of order, a step asked of a blocked
+    worker that nothing has woken, and a cycle of waits."""
+    clients = {w.name: _Client(w) for w in workers}
+    result = []
+    for i, spec in enumerate(steps):
+        place = (*where, i)
+        client, choice = _resolve(document, place, spec, clients)
+        if client.dead:
+            raise document.error(place, f"{choice}: {client.worker.name} is dead since an earlier step")
+        if client.blocked_at is not None and choice.action in (Action.RUN, Action.LOSE):
+            raise document.error(
+                place,
+                f"{choice}: {client.worker.name} is still blocked since step {client.blocked_at + 1}, "
+                "and nothing since then could have woken it (a commit, a rollback, a kill)",
+            )
+        wakes = _advance(client, choice)
+        if spec.mark == "blocked":
+            client.blocked_at = i
+        elif wakes:
+            for other in clients.values():
+                if other is not client:
+                    other.blocked_at = None
+        waiting = [c for c in clients.values() if c.blocked_at is not None]
+        if waiting and all(c.blocked_at is not None or c.finished for c in clients.values()):
+            names = ", ".join(c.worker.name for c in waiting)
+            raise document.error(place, f"a cycle of waits: {names} wait, and no worker is left to wake them")
+        result.append(OrderStep(choice=choice, blocked=spec.mark == "blocked"))
+    return tuple(result)
+
+
+def _resolve(document: Document, place: Path_, spec: StepSpec, clients: dict[str, _Client]) -> tuple[_Client, Choice]:
+    worker, dot, step = spec.step.partition(".")
+    if not dot:
+        raise document.error(place, f"{spec.step!r}: a step is written worker.step")
+    if worker not in clients:
+        raise document.error(place, f"unknown worker {worker!r}{nearest(worker, list(clients))}")
+    client = clients[worker]
+    if step in FAULTS:
+        if spec.mark:
+            raise document.error(place, f"{spec.step} is a fault: it cannot be {spec.mark}")
+        return client, Choice(worker=worker, action=FAULTS[step])
+    names = [s.name for s in client.worker.statements]
+    if step not in names:
+        raise document.error(place, f"{worker} has no step {step!r}{nearest(step, [*names, *FAULTS])}")
+    if not client.dead and (client.next >= len(names) or names[client.next] != step):
+        expected = f"{worker}.{names[client.next]}" if client.next < len(names) else f"nothing more of {worker}"
+        raise document.error(place, f"{spec.step} is out of order: next comes {expected}")
+    action = Action.LOSE if spec.mark == "killed" else Action.RUN
+    return client, Choice(worker=worker, step=step, action=action)
+
+
+def _advance(client: _Client, choice: Choice) -> bool:
+    """Move the simulation on; True when the choice may release locks."""
+    if choice.action in (Action.KILL, Action.TERM):
+        client.dead = choice.action is Action.KILL or client.worker.on_sigterm == "exit"
+        client.blocked_at = None if client.dead else client.blocked_at
+        return client.dead
+    kind = client.worker.statements[client.next].kind
+    client.next += 1
+    if kind is StatementKind.BEGIN:
+        client.in_transaction = True
+        return False
+    ends = kind in (StatementKind.COMMIT, StatementKind.ROLLBACK)
+    if ends:
+        client.in_transaction = False
+    if choice.action is Action.LOSE:
+        client.dead = True
+        return True
+    return ends or not client.in_transaction

@@ -1,0 +1,303 @@
+"""The scenario file as pydantic models: what editors complete (by JSON Schema) and what the loader validates."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError, PydanticKnownError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """A hint for a misspelt word: "; did you mean …?" or the list of what is known."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            known = [f.alias or n for n, f in cls.model_fields.items()]
+            for key in data:
+                if key not in known:
+                    hint = nearest(str(key), known)
+                    raise PydanticCustomError(
+                        "unknown_key", "unknown key '{key}'{hint}", {"key": str(key), "hint": hint}
+                    )
+        return data
+
+
+def _one_of(model: BaseModel, *keys: str) -> None:
+    given = [k for k in keys if getattr(model, k) is not None]
+    if len(given) != 1:
+        found = " and ".join(given) if given else "none"
+        raise PydanticCustomError("one_of", "give exactly one of {keys} (found {found})",
+                                  {"keys": ", ".join(keys), "found": found})  # fmt: skip
+
+
+def _exactly_one(*keys: str) -> ConfigDict:
+    """The same for editors."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
+
+
+def _one(value: Any) -> Any:
+    """YAML's `true` and `1.0` equal 1 in Python, and are no version."""
+    if type(value) is not int:
+        raise PydanticKnownError("literal_error", {"expected": "1"})
+    return value
+
+
+class RefundCall(_Strict):
+    """A refund of one job."""
+
+    job: Name
+    user: Name
+    amount: int
+    error: str = "generation failed"
+
+
+class ChargeCall(_Strict):
+    """A charge for one job."""
+
+    job: Name
+    user: Name
+    amount: int
+
+
+class CompleteCall(_Strict):
+    """The completion of one job."""
+
+    job: Name
+    user: Name
+    story: str = "story-1"
+
+
+class StatementSpec(_Strict):
+    """One statement of a worker's client (legacy_refund: three)."""
+
+    model_config = _exactly_one("sql", "refund", "charge", "complete", "legacy_refund", "apply")
+
+    sql: Annotated[str | None, Field(description="one SQL command; :'alice' and :'j1' become this execution's ids")] = (
+        None
+    )
+    refund: Annotated[RefundCall | None, Field(description="SELECT refund_job_atomic(…)")] = None
+    charge: Annotated[ChargeCall | None, Field(description="SELECT deduct_balance_atomic(…)")] = None
+    complete: Annotated[CompleteCall | None, Field(description="SELECT complete_job_atomic(…)")] = None
+    legacy_refund: Annotated[
+        RefundCall | None, Field(description="the old worker's three statements: select, refund, mark")
+    ] = None
+    apply: Annotated[str | None, Field(description="an SQL file, sent as one piece (a deploy)")] = None
+    name: Annotated[Name | None, Field(description="the step's name in orders")] = None
+    continue_if: Annotated[
+        dict[str, Any] | None, Field(description="the client's own `if`: else the worker ends after this statement")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        _one_of(self, "sql", "refund", "charge", "complete", "legacy_refund", "apply")
+        return self
+
+
+def _sql(value: Any) -> Any:
+    return {"sql": value} if isinstance(value, str) else value
+
+
+Statement = Annotated[StatementSpec, BeforeValidator(_sql, json_schema_input_type=str | StatementSpec)]
+
+
+class WorkerSpec(_Strict):
+    """One client: an OS process with one connection."""
+
+    model_config = _exactly_one("statements", "transaction")
+
+    role: Annotated[
+        str | None, Field(description="SET ROLE before the first statement; `public`: a role without any grant")
+    ] = None
+    statements: Annotated[
+        list[Statement] | None,
+        Field(min_length=1, description="each its own transaction, unless BEGIN stands before it"),
+    ] = None
+    transaction: Annotated[list[Statement] | None, Field(min_length=1, description="between BEGIN and COMMIT")] = None
+    isolation: Literal["read committed", "repeatable read", "serializable"] | None = None
+    on_sigterm: Annotated[Literal["exit", "finish"], Field(description="what the process does with SIGTERM")] = "exit"
+    keep_going: Annotated[bool, Field(description="go on after an error instead of ending")] = False
+
+    @model_validator(mode="after")
+    def _shape(self) -> Self:
+        _one_of(self, "statements", "transaction")
+        if self.isolation and self.transaction is None:
+            raise PydanticCustomError(
+                "isolation", "isolation needs `transaction` (in `statements`, write it into BEGIN)"
+            )
+        return self
+
+
+class StepSpec(_Strict):
+    """One step of an exact order."""
+
+    step: str
+    mark: Literal["blocked", "killed"] | None = None
+
+
+def _step(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"step": value}
+    if not isinstance(value, dict) or len(value) != 1:
+        raise PydanticCustomError("step", "a step is `worker.step`, or `worker.step: blocked`")
+    [(step, mark)] = value.items()
+    if mark not in ("blocked", "killed"):
+        found = {"found": "nothing" if mark is None else repr(mark), "hint": _hint(mark, "blocked", "killed")}
+        raise PydanticCustomError("step", "a step's mark must be 'blocked' or 'killed', found {found}{hint}", found)
+    return {"step": step, "mark": mark}
+
+
+def _hint(word: Any, *known: str) -> str:
+    close = difflib.get_close_matches(word, known, n=1) if isinstance(word, str) else []
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+StepInput = (
+    Annotated[str, Field(description="worker.step, worker.kill (SIGKILL) or worker.term (SIGTERM)")]
+    | Annotated[
+        dict[str, Literal["blocked", "killed"]],
+        Field(
+            min_length=1,
+            max_length=1,
+            description="blocked: must wait for another worker; killed: takes effect, and SIGKILL strikes the worker "
+            "before it has read the answer",
+        ),
+    ]
+)
+Step = Annotated[StepSpec, BeforeValidator(_step, json_schema_input_type=StepInput)]
+
+
+class InterleavingSpec(_Strict):
+    """An exact order, or a strategy with a limit."""
+
+    model_config = _exactly_one("order", "strategy")
+
+    order: Annotated[list[Step] | None, Field(min_length=1)] = None
+    strategy: Literal["exhaustive", "random_walk"] | None = None
+    schedules: Annotated[int | None, Field(ge=1, description="at most so many executions")] = None
+    name: str = ""
+    expect: Annotated[dict[str, Any], Field(description="answers in this order")] = {}
+
+    @model_validator(mode="after")
+    def _shape(self) -> Self:
+        _one_of(self, "order", "strategy")
+        if self.schedules is not None and self.order is not None:
+            raise PydanticCustomError("schedules", "`schedules` limits a strategy; an order is one execution")
+        if self.expect and self.strategy is not None:
+            raise PydanticCustomError(
+                "expect", "a strategy's answers are judged by serial equivalence: `expect` belongs to an order"
+            )
+        return self
+
+
+def _interleaving(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"strategy": "exhaustive" if value == "all" else value}
+    return {"order": value} if isinstance(value, list) else value
+
+
+Interleaving = Annotated[
+    InterleavingSpec,
+    BeforeValidator(
+        _interleaving,
+        json_schema_input_type=Literal["all", "exhaustive", "random_walk"]
+        | Annotated[list[Step], Field(min_length=1)]
+        | InterleavingSpec,
+    ),
+]
+
+
+class OpenUser(_Strict):
+    """A user with a balance."""
+
+    name: Name
+    balance: int
+
+
+class OpenJob(_Strict):
+    """A job that nobody has charged."""
+
+    job: Name
+    user: Name
+    status: Literal["pending", "processing", "completed", "failed"] = "processing"
+
+
+class OpenCharge(_Strict):
+    """A job in `processing`, charged to its user; `opening` makes the user first."""
+
+    job: Name
+    user: Name
+    amount: int
+    opening: int | None = None
+
+
+class SetupSpec(_Strict):
+    """One piece of the set-up, run before every execution."""
+
+    model_config = _exactly_one("user", "job", "charge", "sql")
+
+    user: OpenUser | None = None
+    job: OpenJob | None = None
+    charge: OpenCharge | None = None
+    sql: str | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        _one_of(self, "user", "job", "charge", "sql")
+        return self
+
+
+Setup = Annotated[SetupSpec, BeforeValidator(_sql, json_schema_input_type=str | SetupSpec)]
+
+
+class ScenarioSpec(_Strict):
+    """A refund-harness scenario file, version 1."""
+
+    version: Annotated[Literal[1], BeforeValidator(_one)]
+    name: Name
+    about: Annotated[str, Field(description="prose: what happens here and why it matters")] = ""
+    install: Annotated[
+        list[str],
+        Field(
+            min_length=1,
+            description="SQL files or folders, in order: paths from this file, or names under the shipped sql/",
+        ),
+    ] = ["migrations"]
+    setup: list[Setup] = []
+    workers: Annotated[
+        dict[Name, WorkerSpec], Field(min_length=1, max_length=8, json_schema_extra={"additionalProperties": False})
+    ]
+    orders: Annotated[list[Interleaving], Field(min_length=1)] = [InterleavingSpec(strategy="exhaustive")]
+    expect: Annotated[
+        dict[str, Any],
+        Field(
+            description="per worker: its answer in every exact order; violation: the check(s) that a bad system trips"
+        ),
+    ] = {}
+    invariants: Annotated[
+        list[str] | None,
+        Field(description="`ledger`, names under the shipped sql/invariants or sql/monitoring, or paths of your own"),
+    ] = None
+    users: Annotated[list[Name], Field(description="more names that become user ids")] = []
+    jobs: Annotated[list[Name], Field(description="more names that become job ids")] = []
+
+
+def schema_text() -> str:
+    """The JSON Schema of scenario files, as shipped beside this module."""
+    schema = ScenarioSpec.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"

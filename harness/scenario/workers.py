@@ -1,0 +1,130 @@
+"""Workers: statements named, macros expanded, transactions spelt out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from harness.model import Call, OnSigterm, Statement, StatementKind, Worker
+from harness.scenario.macros import bind, pieces
+from harness.scenario.schema import StatementSpec, WorkerSpec
+from harness.scenario.scripts import install_scripts
+from harness.scenario.yamltext import Document, Path_
+from harness.sqltext import SqlSyntaxError, classify, leaves_session_state, split, unsupported
+
+RESERVED = ("kill", "term")
+_ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
+
+
+def build_worker(document: Document, name: str, spec: WorkerSpec, base: Path) -> Worker:
+    """A worker of the file as a `Worker`. Raises `ScenarioError`."""
+    where: Path_ = ("workers", name)
+    if name in ("violation", "all"):
+        raise document.error(where, f"{name!r} cannot name a worker")
+    if spec.role is not None and not _ROLE.fullmatch(spec.role):
+        raise document.error((*where, "role"), f"{spec.role!r} is not a role name")
+    inner = [
+        statement
+        for i, s in enumerate(spec.statements or spec.transaction or [])
+        for statement in _statements(document, (*where, "statements" if spec.statements else "transaction", i), s, base)
+    ]
+    if spec.transaction is not None:
+        begin = f"BEGIN ISOLATION LEVEL {spec.isolation.upper()}" if spec.isolation else "BEGIN"
+        inner = [
+            Statement(name="begin", sql=begin, kind=StatementKind.BEGIN),
+            *inner,
+            Statement(name="commit", sql="COMMIT", kind=StatementKind.COMMIT),
+        ]
+    return Worker(
+        name=name,
+        statements=tuple(_unique_names(inner)),
+        role=spec.role,
+        on_sigterm=OnSigterm(spec.on_sigterm),
+        keep_going=spec.keep_going,
+    )
+
+
+def _statements(document: Document, where: Path_, spec: StatementSpec, base: Path) -> Iterator[Statement]:
+    if spec.name in RESERVED:
+        raise document.error((*where, "name"), f"{spec.name!r} is a fault's name, not a step's")
+    if spec.sql is not None:
+        yield _own_sql(document, where, spec)
+        return
+    if spec.apply is not None:
+        scripts = install_scripts(document, (*where, "apply"), spec.apply, base)
+        text = "\n;\n".join(s.text for s in scripts)
+        yield Statement(name=spec.name or "apply", sql=text, kind=StatementKind.DDL)
+        return
+    if spec.legacy_refund is not None:
+        old = spec.legacy_refund
+        for piece in pieces("variants/legacy_worker"):
+            yield Statement(
+                name=piece.name or "statement",
+                sql=bind(piece.text, {"amount": old.amount, "error": old.error}, {"job": old.job, "user": old.user}),
+                continue_if=piece.continue_if,
+            )
+        return
+    call, given = _meaning(spec)
+    [piece] = pieces(f"calls/{call.kind}")
+    yield Statement(
+        name=spec.name or call.kind,
+        sql=bind(piece.text, given, {"job": call.job, "user": call.user}),
+        call=call,
+        continue_if=spec.continue_if,
+    )
+
+
+def _meaning(spec: StatementSpec) -> tuple[Call, dict[str, str | int]]:
+    """What a macro means, and the values that are not ids."""
+    if spec.refund is not None:
+        r = spec.refund
+        return Call(kind="refund", job=r.job, user=r.user, amount=r.amount), {"amount": r.amount, "error": r.error}
+    if spec.charge is not None:
+        c = spec.charge
+        return Call(kind="charge", job=c.job, user=c.user, amount=c.amount), {"amount": c.amount}
+    assert spec.complete is not None
+    d = spec.complete
+    return Call(kind="complete", job=d.job, user=d.user), {"story": d.story}
+
+
+def _own_sql(document: Document, where: Path_, spec: StatementSpec) -> Statement:
+    assert spec.sql is not None
+    text = document.text_at(where, "sql")
+    try:
+        found = split(spec.sql)
+    except SqlSyntaxError as e:
+        raise document.error_in_text(text, e.offset, f"bad SQL: {e.message}") from None
+    if not found:
+        raise document.error(text, "a statement is one SQL command, found none")
+    if len(found) > 1:
+        message = f"a statement is one SQL command, found {len(found)}: list them one by one"
+        raise document.error_in_text(text, found[1].start, message)
+    sql = found[0].text
+    if problem := unsupported(sql):
+        raise document.error_in_text(text, found[0].start, problem)
+    kind = classify(sql)
+    name = spec.name or (kind.value if kind not in (StatementKind.QUERY, StatementKind.DDL) else _first_word(sql))
+    return Statement(
+        name=name, sql=sql, kind=kind, continue_if=spec.continue_if, session_state=leaves_session_state(sql)
+    )
+
+
+def _first_word(sql: str) -> str:
+    match = re.search(r"[A-Za-z]+", sql)
+    return match[0].lower() if match else "statement"
+
+
+def _unique_names(statements: list[Statement]) -> Iterator[Statement]:
+    """A name that stands twice gets a number: refund, refund_2, …"""
+    taken = {s.name for s in statements}
+    seen: set[str] = set()
+    for s in statements:
+        if s.name in seen:
+            name = next(name for n in count(2) if (name := f"{s.name}_{n}") not in taken)
+            taken.add(name)
+            s = replace(s, name=name)
+        seen.add(s.name)
+        yield s

@@ -1,0 +1,1 @@
+"""Strategies: who decides which worker acts next. One file each, all behind `protocol.Strategy`."""

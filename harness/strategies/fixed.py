@@ -1,0 +1,38 @@
+"""One exact order; what it leaves out runs afterwards, worker by worker."""
+
+from __future__ import annotations
+
+from harness.model import Action, Choice, Order
+
+
+class Fixed:
+    """Follows ``order`` once. A step that cannot be taken is skipped and remembered in ``impossible``."""
+
+    name = "fixed"
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.impossible: list[tuple[int, Choice]] = []
+        """Steps (index in the order, choice) that the worker could not take: it had ended, or was blocked."""
+        self._next = 0
+        self._started = False
+
+    @property
+    def exhausted(self) -> bool:
+        return False  # one order says nothing of the others
+
+    def start(self) -> bool:
+        first, self._started = not self._started, True
+        self._next = 0
+        return first
+
+    def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
+        while self._next < len(self.order.steps):
+            choice = self.order.steps[self._next].choice
+            self._next += 1
+            if choice.action in (Action.KILL, Action.TERM):
+                return choice
+            if any((c.worker, c.step) == (choice.worker, choice.step) for c in enabled):
+                return choice
+            self.impossible.append((self._next - 1, choice))
+        return enabled[0] if enabled else None

@@ -1,0 +1,28 @@
+"""What a strategy is: it chooses, the execution obeys."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from harness.model import Choice
+
+
+class Strategy(Protocol):
+    """Decides the schedules of a campaign, one execution after the other.
+
+    ``name`` is what reports say. ``exhausted``: every schedule of its space has been executed.
+    """
+
+    name: str
+
+    @property
+    def exhausted(self) -> bool: ...
+
+    def start(self) -> bool:
+        """Begin the next execution; False when there is nothing left to execute."""
+        ...
+
+    def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
+        """The next choice. ``enabled``: the next step of every worker that can act, in worker order, never empty but
+        when only a fault could still be chosen. None ends the execution's choices early."""
+        ...

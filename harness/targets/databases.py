@@ -1,0 +1,168 @@
+"""Disposable databases of one run: templates with SQL installed, and clones of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg import sql
+
+from harness.db import apply_script, connect, one_line
+from harness.errors import TargetError, UsageError
+from harness.model import Script
+from harness.targets.protocol import Target
+
+_APPLICATION = "refund-harness databases"
+_DESERTED_TIMEOUT_S = 2.0
+
+
+class Databases:
+    """Databases named ``refund_harness_<token>_<n>`` on ``target``, which stays open and the caller's.
+
+    Threads may share it. On a server that is not ours every database carries a comment that says whose it is, and
+    `close` drops them all; on our own they vanish with the server. Raises `TargetError`, and `UsageError` when the
+    role may not create databases.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._lock = threading.RLock()
+        self._token = secrets.token_hex(4)
+        self._count = 0
+        self._templates: dict[str, str] = {}
+        self._names: list[str] = []
+        self._conn = connect(target.conninfo(target.maintenance_database), application_name=_APPLICATION)
+        # Copying files ends with a checkpoint: the faster way on a server of ours, an imposition on another's.
+        by_copy = target.owned and self._conn.info.server_version >= 150000
+        self._strategy = sql.SQL(" STRATEGY file_copy" if by_copy else "")
+
+    def template(self, scripts: Sequence[Script], *, roles: Sequence[str] = ()) -> str:
+        """The name of a database in which ``scripts`` were run, in order, each in a session of its own.
+
+        Made once per content. ``roles`` must exist before: on our own server they are created, elsewhere their
+        absence is a `UsageError`, since roles would outlive the run. Nobody may be connected to a template while
+        `clone` copies it. Raises `UserSqlError` when a script fails.
+        """
+        key = _content_hash(scripts, roles)
+        with self._lock:
+            if key not in self._templates:
+                self._require_roles(roles)
+                self._templates[key] = self._install(scripts)
+            return self._templates[key]
+
+    def clone(self, template: str) -> str:
+        """The name of a new database with everything that is in ``template``."""
+        return self._create(sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)))
+
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever is connected to it. One that is gone already is no error."""
+        with self._lock, self._said("drop", name):
+            # A backend that is just leaving would cost 100 ms: the server looks again only then.
+            self._wait_until_deserted(name, 0.05)
+            self._conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            if name in self._names:
+                self._names.remove(name)
+
+    def close(self) -> None:
+        """Drop what this run made, unless it vanishes with the server. May be called again."""
+        with self._lock:
+            if self._conn.closed:
+                return
+            stuck = []
+            if not self._target.owned:
+                for name in reversed(self._names.copy()):
+                    try:
+                        self.drop(name)
+                    except TargetError:
+                        stuck.append(name)
+            self._conn.close()
+        if stuck:
+            raise TargetError(f"could not drop these databases, please do: {', '.join(stuck)}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _install(self, scripts: Sequence[Script]) -> str:
+        name = self._create(sql.SQL(""))
+        try:
+            for script in scripts:
+                with connect(self._target.conninfo(name), application_name=_APPLICATION) as conn:
+                    apply_script(conn, script)
+            # The last backend may still be leaving, and each look of the server at it would cost a clone 100 ms.
+            self._wait_until_deserted(name, _DESERTED_TIMEOUT_S)
+        except BaseException:
+            self.drop(name)
+            raise
+        return name
+
+    def _create(self, template: sql.Composable) -> str:
+        with self._lock:
+            self._count += 1
+            name = f"refund_harness_{self._token}_{self._count}"
+            statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+            with self._said("create", name):
+                self._conn.execute(statement + template + self._strategy)
+                self._names.append(name)
+                if not self._target.owned:
+                    mark = f"refund-harness: disposable, of process {os.getpid()} on {socket.gethostname()}"
+                    comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
+                    self._conn.execute(comment.format(sql.Identifier(name), sql.Literal(mark)))
+        return name
+
+    def _require_roles(self, roles: Sequence[str]) -> None:
+        for role in roles:
+            if self._conn.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is not None:
+                continue
+            statement = sql.SQL("CREATE ROLE {}").format(sql.Identifier(role))
+            if not self._target.owned:
+                text = statement.as_string(self._conn)
+                raise UsageError(f"no role {role} on {self._target.description}: run {text} there")
+            # Somebody else on the same server of ours may be as quick.
+            with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                self._conn.execute(statement)
+
+    def _wait_until_deserted(self, name: str, timeout: float) -> None:
+        """Wait, for so many seconds at most, until no backend is in the database."""
+        deadline = time.monotonic() + timeout
+        while self._conn.execute("SELECT FROM pg_stat_activity WHERE datname = %s LIMIT 1", [name]).fetchone():
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.001)
+
+    @contextmanager
+    def _said(self, verb: str, name: str) -> Iterator[None]:
+        """Turn the server's refusal into an error that says who must do what."""
+        try:
+            yield
+        except psycopg.Error as error:
+            if verb == "create" and isinstance(error, psycopg.errors.InsufficientPrivilege):
+                role = sql.Identifier(self._conn.info.user).as_string(self._conn)
+                raise UsageError(
+                    f"role {role} may not create databases on {self._target.description}: "
+                    f"let its administrator run ALTER ROLE {role} CREATEDB"
+                ) from None
+            message = one_line(error.diag.message_primary or str(error))
+            detail = f" ({one_line(error.diag.message_detail)})" if error.diag.message_detail else ""
+            raise TargetError(f"cannot {verb} database {name}: {message}{detail}") from error
+
+
+def _content_hash(scripts: Sequence[Script], roles: Sequence[str]) -> str:
+    parts = [*roles, "", *(part for script in scripts for part in (script.name, script.text))]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{len(part)}:{part}".encode())
+    return digest.hexdigest()
