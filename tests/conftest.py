@@ -1,0 +1,68 @@
+"""Fixtures that every test may use: one server per test process, and databases on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from harness.db import connect
+from harness.errors import HarnessError
+from harness.model import Script
+from harness.targets.account import server_account
+from harness.targets.binaries import find_binaries
+from harness.targets.databases import Databases
+from harness.targets.embedded import EmbeddedTarget
+from harness.targets.places import cache_place
+
+NewDatabase = Callable[..., psycopg.Connection[Any]]
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_report_header() -> str:
+    try:
+        found = find_binaries(server_account(), pg_bin=None, cache=cache_place())
+    except HarnessError as error:
+        return f"PostgreSQL: {error}"
+    return f"PostgreSQL {found.version} ({found.folder})"
+
+
+@pytest.fixture(scope="session")
+def target() -> Iterator[EmbeddedTarget]:
+    """A server of this test process."""
+    with EmbeddedTarget() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def databases(target: EmbeddedTarget) -> Iterator[Databases]:
+    """Templates and clones on `target`."""
+    with Databases(target) as made:
+        yield made
+
+
+@pytest.fixture
+def new_database(target: EmbeddedTarget, databases: Databases) -> Iterator[NewDatabase]:
+    """``new_database(*sql_files)``: an autocommit connection to a fresh database with these files installed, in
+    order; a second call gives a second database. Closed and dropped after the test."""
+    opened: list[tuple[psycopg.Connection[Any], str]] = []
+
+    def make(*sql_files: Path) -> psycopg.Connection[Any]:
+        scripts = [Script(name=_relative(path), text=path.read_text(encoding="utf-8")) for path in sql_files]
+        name = databases.clone(databases.template(scripts))
+        conn = connect(target.conninfo(name), application_name="test")
+        opened.append((conn, name))
+        return conn
+
+    yield make
+    for conn, name in opened:
+        conn.close()
+        databases.drop(name)
+
+
+def _relative(path: Path) -> str:
+    path = path.resolve()
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name

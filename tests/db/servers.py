@@ -1,0 +1,83 @@
+"""Python children that own a server, and what can be seen of servers from outside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+CHILD = """
+import json, os, sys, time
+from pathlib import Path
+from harness.targets.embedded import EmbeddedTarget
+options = json.loads(sys.argv[1])
+forks = options.pop("forks")
+target = EmbeddedTarget(cache=Path(options.pop("cache")), place=Path(options.pop("place")), **options)
+forked = 0
+if forks:
+    if os.fork() == 0:
+        sys.exit()  # with exit handlers, as a child of multiprocessing that ends
+    os.wait()
+    forked = os.fork()
+    if forked == 0:
+        os.close(1)
+        time.sleep(60)
+        os._exit(0)
+print(json.dumps({
+    "folder": str(target.folder), "server": target.pid, "forked": forked, "conninfo": target.conninfo("postgres"),
+    "uid": os.stat(target.data_directory).st_uid, "version": target.server_version}), flush=True)
+sys.stdin.read()
+target.close()
+"""
+
+
+@dataclass(slots=True)
+class Child:
+    """A Python process that owns a server, and ends when its standard input does."""
+
+    process: subprocess.Popen[str]
+    said: dict[str, Any] = field(default_factory=dict)
+
+    def ready(self) -> Child:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the child did not start a server"
+        self.said = json.loads(line)
+        return self
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.said["folder"])
+
+    def answers(self) -> bool:
+        with psycopg.connect(self.said["conninfo"]) as conn:
+            return conn.execute("SELECT 1").fetchone() == (1,)
+
+    def remains(self) -> list[psutil.Process]:
+        return servers_of(self.folder)
+
+
+def servers_of(folder: Path) -> list[psutil.Process]:
+    """Processes, zombies aside, that serve (or watch over) the data directory in a run folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if str(folder / "data") in (process.info["cmdline"] or ()):
+            found.append(process)
+    return found
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Wait for a condition, no longer than that; whether it came true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

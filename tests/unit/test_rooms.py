@@ -1,0 +1,106 @@
+"""A room imports only rooms above it; what everybody imports stays light."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "harness"
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "model": set(),
+    "resources": set(),
+    "sqltext": {"model"},
+    "scenario": {"errors", "model", "resources", "sqltext"},
+    "db": {"errors", "model"},
+    "targets": {"errors", "model", "db"},
+    "schedule": {"errors", "model"},
+    "strategies": {"errors", "model", "schedule"},
+    "driver": {"errors", "model", "db", "strategies"},
+    "checks": {"model"},
+    "tally": {"model"},
+    "meaning": {"model", "checks", "tally"},
+    "saving": {"model", "schedule"},
+    "stage": {"model", "sqltext", "targets", "strategies", "driver", "checks"},
+    "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "stage"},
+    "replay": {"errors", "model", "scenario", "schedule", "strategies", "driver", "checks", "stage", "targets"},
+    "run": {"errors", "model", "driver", "targets", "stage", "campaign"},
+    "report": {"errors", "model"},
+}
+WIRING = {"cli", "pytest_plugin", "__main__", "__init__"}
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "harness":
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] == "harness")
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if room in WIRING:
+        return
+    for module in imports(path):
+        other = room_of(module)
+        assert other in {room, "__init__", *MAY_IMPORT[room]}, f"{room} may not import {module}"
+
+
+def test_the_order_of_rooms_has_no_circle() -> None:
+    done: set[str] = set()
+    while done != set(MAY_IMPORT):
+        ready = {room for room, needs in MAY_IMPORT.items() if needs <= done} - done
+        assert ready
+        done |= ready
+
+
+@pytest.mark.parametrize("module", ["harness", "harness.pytest_plugin", "harness.cli"])
+def test_importing_it_loads_nothing_heavy(module: str) -> None:
+    code = (
+        f"import sys, {module}; print({{'postgast', 'matplotlib', 'psycopg', 'pydantic', 'jinja2'}} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def requirements(name: str, seen: dict[str, str]) -> None:
+    if name in seen:
+        return
+    data = importlib.metadata.metadata(name)
+    classifiers = [c for c in data.get_all("Classifier") or [] if c.startswith("License ::")]
+    seen[name] = " ".join([data.get("License-Expression") or "", (data.get("License") or "")[:200], *classifiers])
+    for requirement in importlib.metadata.requires(name) or []:
+        if "extra ==" in requirement:
+            continue
+        dependency = re.split(r"[\s;<>=!~\[(]", requirement, maxsplit=1)[0]
+        try:
+            requirements(re.sub(r"[-_.]+", "-", dependency).lower(), seen)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # for another platform or Python
+
+
+def test_no_dependency_brings_the_gpl_along() -> None:
+    seen: dict[str, str] = {}
+    requirements("refund-harness", seen)
+    requirements("psycopg-binary", seen)
+    assert len(seen) > 15
+    for name, text in seen.items():
+        assert re.search(r"\S", text), f"{name} does not name its licence"
+        assert not re.search(
+            r"(?<!L)GPL|(?<!Lesser )General Public", text.replace("GNU Lesser General Public License", "LGPL")
+        ), name
