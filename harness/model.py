@@ -30,6 +30,71 @@ class Verdict(StrEnum):
     ERROR = "error"
 
 
+# ------------------------------------------------------------------------------------------------ tables and points
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """What a piece of SQL may touch, by table name without schema (a partition counts as its root, a view as what it
+    reads). ``reads``: seen through a snapshot. ``writes``: rows written or locked, there or by foreign keys; also
+    ``sequence NAME`` and ``advisory`` for what works alike. ``excludes``: tables locked as a whole. ``everything``:
+    it cannot be told, so anything."""
+
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    excludes: frozenset[str] = frozenset()
+    everything: bool = False
+
+    def __or__(self, other: Footprint) -> Footprint:
+        return Footprint(
+            reads=self.reads | other.reads,
+            writes=self.writes | other.writes,
+            excludes=self.excludes | other.excludes,
+            everything=self.everything or other.everything,
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.everything or self.reads or self.writes or self.excludes)
+
+
+class SiteKind(StrEnum):
+    """Where in a function a worker can be held. ``STATEMENT``: before a statement that touches a table. ``OVERLAP``:
+    inside one, after its snapshot was taken and before it scans. ``COMMIT``: before a procedure's own COMMIT or
+    ROLLBACK."""
+
+    STATEMENT = "statement"
+    OVERLAP = "overlap"
+    COMMIT = "commit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A yield point inside a function. ``id`` is its name in schedules (no white space): ``refund:41``, the second
+    statement of a line ``refund:41.2``, an overlap point ``refund:41~``. ``number``: what the gate is called with.
+    ``line``: as the server counts them in the function's body, from 1. ``label``: for people,
+    ``refund:41 UPDATE user_balances``. ``footprint``: of what runs from here to the next yield point. ``text``: the
+    statement, on one line. ``undoes``: the step may roll back part of its transaction (it stands in a block with an
+    EXCEPTION clause), which lets go of locks."""
+
+    id: str
+    number: int
+    function: str
+    line: int
+    label: str
+    kind: SiteKind
+    footprint: Footprint
+    text: str = ""
+    undoes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opaque:
+    """A function that runs as one step, and why: ``BEGIN ATOMIC``, STABLE, another language, …"""
+
+    function: str
+    reason: str
+
+
 # ---------------------------------------------------------------------------------------------------- scenario
 
 
@@ -81,6 +146,8 @@ class Statement:
     continue_if: Mapping[str, Json] | None = None
     session_state: bool = False
     """True when the statement leaves something in the session (SET, PREPARE, LISTEN, temporary tables, …)."""
+    opens: bool = False
+    """Sent together with a BEGIN of its own: its commit is then a step of its own, the next statement."""
 
 
 class OnSigterm(StrEnum):
@@ -153,10 +220,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """An interleaving left to a strategy. ``schedules`` limits how many executions it may use (None: the default)."""
+    """An interleaving left to a strategy. ``schedules`` limits how many executions it may use (None: the default).
+    ``inside``: workers can be held inside functions and before implicit commits; otherwise only between the
+    statements that their clients send."""
 
     strategy: str
     schedules: int | None = None
+    inside: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,10 +249,29 @@ class Scenario:
     users: tuple[str, ...]
     jobs: tuple[str, ...]
     fresh_database: bool
-    """Every execution gets a database of its own (the scenario changes the schema or does not use fresh ids)."""
+    """Every execution gets a database of its own (the scenario changes the schema)."""
+    restore: bool = False
+    """Before every execution what the last one touched is put back (the scenario's SQL names fixed ids)."""
 
 
 # ------------------------------------------------------------------------------------------ schedule and history
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What one turn did, as far as the order of turns can matter. ``workers``: all that moved in it, the chosen one
+    and those that its commit woke. ``footprint``: of what they executed; its reads are those whose snapshot was taken
+    in this turn. ``ended``: tables that a transaction (or part of one) which ended in this turn had written or locked.
+    ``snapshot``: a snapshot for a whole transaction was taken. ``held``: at SERIALIZABLE, all that the transaction has
+    touched so far, else empty. ``commits``: a SERIALIZABLE transaction ended."""
+
+    workers: frozenset[str]
+    footprint: Footprint = Footprint()
+    ended: frozenset[str] = frozenset()
+    ended_everything: bool = False
+    snapshot: bool = False
+    held: Footprint = Footprint()
+    commits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,9 +293,11 @@ class Schedule:
 
 class EventKind(StrEnum):
     """Kinds of events. An operation is ``invoke`` and then one of ``ok`` (the server answered), ``fail`` (an error,
-    certainly no effect) or ``info`` (unknown effect)."""
+    certainly no effect) or ``info`` (unknown effect). ``step``: a worker held inside an operation was let go on
+    (``step``: the site)."""
 
     INVOKE = "invoke"
+    STEP = "step"
     OK = "ok"
     FAIL = "fail"
     INFO = "info"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.errors import NondeterminismError
-from harness.model import Choice
+from harness.model import Choice, Effect
 
 
 class Exhaustive:
@@ -51,6 +51,9 @@ class Exhaustive:
             )
         self._depth += 1
         return options[index]
+
+    def observe(self, effect: Effect) -> None:
+        """What a turn did makes no difference here."""
 
     def _current_first(self, enabled: tuple[Choice, ...]) -> tuple[Choice, ...]:
         if not self._path:

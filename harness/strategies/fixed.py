@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.model import Action, Choice, Order
+from harness.model import Action, Choice, Effect, Order
 
 
 class Fixed:
@@ -36,3 +36,6 @@ class Fixed:
                 return choice
             self.impossible.append((self._next - 1, choice))
         return enabled[0] if enabled else None
+
+    def observe(self, effect: Effect) -> None:
+        """What a turn did makes no difference here."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from harness.model import Choice
+from harness.model import Choice, Effect
 
 
 class Strategy(Protocol):
     """Decides the schedules of a campaign, one execution after the other.
 
-    ``name`` is what reports say. ``exhausted``: every schedule of its space has been executed.
+    ``name`` is what reports say. ``exhausted``: every schedule of its space has been executed, or one that is
+    equivalent to it.
     """
 
     name: str
@@ -25,4 +26,8 @@ class Strategy(Protocol):
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         """The next choice. ``enabled``: the next step of every worker that can act, in worker order, never empty but
         when only a fault could still be chosen. None ends the execution's choices early."""
+        ...
+
+    def observe(self, effect: Effect) -> None:
+        """What the turn that was chosen last has done. Called once after every turn."""
         ...

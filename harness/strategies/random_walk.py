@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from harness.model import Choice
+from harness.model import Choice, Effect
 
 
 class RandomWalk:
@@ -28,3 +28,6 @@ class RandomWalk:
 
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         return self._random.choice(enabled) if enabled else None
+
+    def observe(self, effect: Effect) -> None:
+        """What a turn did makes no difference here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.model import Choice
+from harness.model import Choice, Effect
 
 
 class Serial:
@@ -26,3 +26,6 @@ class Serial:
 
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         return min(enabled, key=lambda c: self._rank[c.worker]) if enabled else None
+
+    def observe(self, effect: Effect) -> None:
+        """What a turn did makes no difference here."""
