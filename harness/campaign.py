@@ -4,45 +4,48 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from harness.checks import judge
 from harness.checks.protocol import Context
 from harness.checks.vacuity import changed, overlapped
-from harness.errors import HarnessError, NondeterminismError, UsageError
+from harness.errors import HarnessError, UsageError
+from harness.found import confirmed, shrunk
 from harness.meaning import meaning
 from harness.model import (
     Counterexample,
+    Decision,
     Execution,
+    Follow,
     Order,
     Scenario,
     ScenarioResult,
+    Schedule,
     Search,
     Verdict,
     Violation,
 )
 from harness.saving import save_counterexample, save_history
-from harness.stage import Stage
-from harness.strategies.exhaustive import Exhaustive
+from harness.stage import Stage, Stages
 from harness.strategies.fixed import Fixed
+from harness.strategies.free_running import LIMIT, FreeRunning
 from harness.strategies.protocol import Strategy
-from harness.strategies.random_walk import RandomWalk
+from harness.strategies.registry import DEFAULT_LIMITS, NAMES, make
 from harness.strategies.replay import Replay
-from harness.tally import Tally
+from harness.tally import Searched, Tally
 
-DEFAULT_SCHEDULES = {"exhaustive": 1000, "random_walk": 100}
-"""Executions per strategy where neither scenario nor command line says otherwise: counts, so that a result does not
-depend on how fast the machine is."""
+_LIMITS = {**DEFAULT_LIMITS, FreeRunning.name: LIMIT}
+STRATEGIES = (*NAMES, FreeRunning.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How to run campaigns. ``strategy`` and ``schedules`` replace what scenarios say of their searches (not of their
-    exact orders). ``deadline``: clock reading (`time.monotonic`) at which to stop, None: never. ``stop``: asks every
-    campaign to end after the execution it is in."""
+    exact orders and followed choices). ``deadline``: clock reading (`time.monotonic`) at which to stop, None: never.
+    ``stop``: asks every campaign to end after the execution it is in."""
 
     seed: int = 0
     strategy: str | None = None
@@ -63,35 +66,39 @@ class Progress(Protocol):
     def schedule_done(self, name: str, done: int, violations: int) -> None: ...
 
 
-def run_campaign(scenario: Scenario, stage: Stage, options: Options, progress: Progress, server: str) -> ScenarioResult:
+def run_campaign(
+    scenario: Scenario, stages: Stages, options: Options, progress: Progress, server: str
+) -> ScenarioResult:
     """Execute every interleaving of ``scenario`` until the first violation (with ``expect: violation``: until every
     named check has been violated), the limits, or the deadline. A `UsageError` (the scenario's own SQL) is raised, any
     other `HarnessError` becomes the verdict "error"."""
     begin = time.monotonic()
     tally = Tally()
+    followed: list[bool] = []
     error = None
     try:
-        _Campaign(scenario, stage, options, progress, server, tally, begin).run()
+        _Campaign(scenario, stages, options, progress, server, tally, followed, begin).run()
     except UsageError:
         raise
     except HarnessError as e:
         error = str(e)
-    return conclude(scenario, options, tally, server, time.monotonic() - begin, error)
+    return conclude(scenario, options, tally, server, time.monotonic() - begin, error, followed)
 
 
 class _Campaign:
     def __init__(
         self,
         scenario: Scenario,
-        stage: Stage,
+        stages: Stages,
         options: Options,
         progress: Progress,
         server: str,
         tally: Tally,
+        followed: list[bool],
         begin: float,
     ) -> None:
-        self.scenario, self.stage, self.options, self.progress = scenario, stage, options, progress
-        self.server, self.tally, self.begin = server, tally, begin
+        self.scenario, self.stages, self.options, self.progress = scenario, stages, options, progress
+        self.server, self.tally, self.followed, self.begin = server, tally, followed, begin
 
     def run(self) -> None:
         for index, interleaving in enumerate(self.scenario.interleavings):
@@ -100,38 +107,107 @@ class _Campaign:
 
     def _interleaving(self, index: int, interleaving: Order | Search) -> bool:
         """Execute one interleaving; True when the campaign is over."""
+        stage = self.stages.of(interleaving)
+        if isinstance(interleaving, Follow):
+            return self._follow(index, interleaving, stage)
         if isinstance(interleaving, Order):
             strategy: Strategy = Fixed(interleaving)
             limit = 1
         else:
-            strategy = make_strategy(self.options.strategy or interleaving.strategy, self.options.seed)
-            limit = self.options.schedules or interleaving.schedules or DEFAULT_SCHEDULES[strategy.name]
+            name = self.options.strategy or interleaving.strategy
+            limit = self.options.schedules or interleaving.schedules or _LIMITS[name]
+            workers = [w.name for w in self.scenario.workers]
+            if name == FreeRunning.name:
+                return self._released(stage, limit)
+            strategy = make(name, seed=self.options.seed, limit=limit, workers=workers)
+            self.tally.opaque = stage.opaque
         over = False
         done = 0
         while not over and done < limit and strategy.start():
             if self.options.out_of_time:
                 self.tally.out_of_time = over = True
                 break
-            over = self._execution(index, interleaving, strategy)
+            over = self._execution(index, interleaving, strategy, stage)
             done += 1
             self.tally.orders += isinstance(interleaving, Order)
         if isinstance(interleaving, Search):
             exhausted = not over and (strategy.exhausted or (done == limit and not strategy.start()))
-            self.tally.searches.append((strategy.name, done, exhausted))
+            self.tally.searches.append(
+                Searched(
+                    strategy=strategy.name,
+                    executed=done,
+                    # Who wakes first is a rule on a server of ours only: elsewhere an order may hide behind another.
+                    exhausted=exhausted and strategy.exhausted and self.stages.owned,
+                    inside=interleaving.inside,
+                    facts=strategy.facts(),
+                )
+            )
         return over
 
-    def _execution(self, index: int, interleaving: Order | Search, strategy: Strategy) -> bool:
+    def _follow(self, index: int, interleaving: Follow, stage: Stage) -> bool:
+        """Execute the choices of a counterexample once, as near as they can be taken."""
+        if self.options.out_of_time:
+            self.tally.out_of_time = True
+            return True
+        decisions = tuple(Decision(choice=c, enabled=()) for c in interleaving.choices)
+        strategy = Replay(Schedule(seed=self.options.seed, decisions=decisions), exact=False)
+        strategy.start()
+        self.tally.opaque = stage.opaque
+        return self._execution(index, interleaving, strategy, stage)
+
+    def _released(self, stage: Stage, limit: int) -> bool:
+        """The workers released together, ``limit`` times whatever is found: the rate of hits is the result."""
+        strategy = FreeRunning()
+        for _ in range(limit):
+            if self.options.out_of_time:
+                self.tally.out_of_time = True
+                break
+            strategy.start()
+            execution = stage.release(self.tally.executed, seed=self.options.seed)
+            context = stage.context(execution, None)
+            violations = self.tally.add(judge(context))
+            self._note(context, violations, stage)
+            if violations:
+                strategy.hit()
+                self._hit(execution, violations)
+            self.progress.schedule_done(self.scenario.name, self.tally.executed, len(self.tally.counterexamples))
+        facts = strategy.facts()
+        self.tally.searches.append(
+            Searched(strategy=strategy.name, executed=strategy.released, exhausted=False, facts=facts)
+        )
+        return self.tally.out_of_time or bool(strategy.hits)
+
+    def _hit(self, execution: Execution, violations: list[Violation]) -> None:
+        """Keep the first one as it was: there is nothing to replay."""
+        if self.tally.first_violation is None:
+            self.tally.first_violation = (self.tally.executed, time.monotonic() - self.begin)
+            self.tally.counterexamples.append(
+                Counterexample(
+                    scenario=self.scenario.name, execution=execution, violations=tuple(violations), replay=""
+                )
+            )
+
+    def _execution(self, index: int, interleaving: Order | Search, strategy: Strategy, stage: Stage) -> bool:
         order = interleaving if isinstance(interleaving, Order) else None
-        execution = self.stage.execute(strategy, self.tally.executed, seed=self.options.seed)
-        context = self.stage.context(execution, order)
+        execution = stage.execute(strategy, self.tally.executed, seed=self.options.seed)
+        context = stage.context(execution, order)
         violations = self.tally.add(judge(context))
-        self._note(context, violations)
-        over = bool(violations) and self._violated(index, order, execution, violations)
+        if isinstance(interleaving, Follow):
+            taken = tuple(d.choice for d in execution.schedule.decisions)
+            self.followed.append(taken[: len(interleaving.choices)] != interleaving.choices)
+        elif isinstance(interleaving, Search) and interleaving.inside:
+            self.tally.coverage.add(execution)
+        self._note(context, violations, stage)
+        over = False
+        if violations:
+            if self.tally.first_violation is None:
+                self.tally.serially = strategy.facts().get("serial", 0) > 0
+            over = self._violated(index, interleaving, execution, violations, stage)
         self.progress.schedule_done(self.scenario.name, self.tally.executed, len(self.tally.counterexamples))
         return over
 
-    def _note(self, context: Context, violations: list[Violation]) -> None:
-        together = overlapped(context, self.stage.touches)
+    def _note(self, context: Context, violations: list[Violation], stage: Stage) -> None:
+        together = overlapped(context, stage.touches)
         self.tally.overlapped = self.tally.overlapped or together
         self.tally.changed = self.tally.changed or changed(context)
         if not violations and together and self.tally.passing is None:
@@ -139,51 +215,58 @@ class _Campaign:
             if self.options.folder is not None:
                 save_history(self.options.folder / f"{self.scenario.name}.history.jsonl", context.execution)
 
-    def _violated(self, index: int, order: Order | None, execution: Execution, violations: list[Violation]) -> bool:
-        """Save, confirm by an exact replay, and decide whether that is the end."""
+    def _violated(
+        self,
+        index: int,
+        interleaving: Order | Search,
+        execution: Execution,
+        violations: list[Violation],
+        stage: Stage,
+    ) -> bool:
+        """Confirm by an exact replay, shrink what a search found, save, and decide whether that is the end."""
+        order = interleaving if isinstance(interleaving, Order) else None
         tally, expected = self.tally, set(self.scenario.expect_violation)
         checks = {v.check for v in violations}
         if tally.first_violation is None:
             tally.first_violation = (tally.executed, time.monotonic() - self.begin)
         known = {v.check for c in tally.counterexamples for v in c.violations}
         if checks - known:
+            count = len(tally.counterexamples) + 1
+            # Saved before anything else is tried with it.
             replay = save_counterexample(
-                self.options.folder, self.scenario, self.server, index, execution, violations,
-                len(tally.counterexamples) + 1,
-            )  # fmt: skip
-            since = self._confirm(order, execution, checks)
-            found = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in violations)
+                self.options.folder, self.scenario, self.server, index, execution, violations, count
+            )
+            found = confirmed(stage, execution, order, violations)
+            if not isinstance(interleaving, Order | Follow):
+                found = shrunk(stage, found, expected & checks or {violations[0].check})
+                save_counterexample(
+                    self.options.folder, self.scenario, self.server, index, found.execution, found.violations, count,
+                    found.without,
+                )  # fmt: skip
             tally.counterexamples.append(
-                Counterexample(scenario=self.scenario.name, execution=execution, violations=found, replay=replay)
+                Counterexample(
+                    scenario=self.scenario.name,
+                    execution=found.execution,
+                    violations=found.violations,
+                    replay=replay,
+                    without=tuple(sorted(found.without)),
+                    found_in=execution.schedule,
+                )
             )
         return not expected or expected <= known | checks
 
-    def _confirm(self, order: Order | None, execution: Execution, checks: set[str]) -> Mapping[str, int]:
-        """Replay the execution at once; the turns since which its SQL invariants were broken. Raises
-        `NondeterminismError` when the same choices lead to another verdict."""
-        again, since = self.stage.replay(Replay(execution.schedule, exact=True), seed=execution.schedule.seed)
-        seen = {v.check for r in judge(self.stage.context(again, order)) for v in r.violations}
-        if seen != checks:
-            raise NondeterminismError(
-                f"{self.scenario.name}: schedule {execution.number + 1} violated {', '.join(sorted(checks))}; "
-                f"its replay violated {', '.join(sorted(seen)) or 'nothing'}"
-            )
-        return since
-
-
-def make_strategy(name: str, seed: int) -> Strategy:
-    """A fresh search strategy by its name on the command line."""
-    makers: dict[str, Callable[[], Strategy]] = {
-        "exhaustive": Exhaustive,
-        "random_walk": lambda: RandomWalk(seed),
-    }
-    return makers[name]()
-
 
 def conclude(
-    scenario: Scenario, options: Options, tally: Tally, server: str, elapsed_s: float, error: str | None
+    scenario: Scenario,
+    options: Options,
+    tally: Tally,
+    server: str,
+    elapsed_s: float,
+    error: str | None,
+    followed: Sequence[bool] = (),
 ) -> ScenarioResult:
-    """The scenario's result: what was observed, what that means, and the verdict after ``expect``."""
+    """The scenario's result: what was observed, what that means, and the verdict after ``expect``. ``followed``: per
+    execution of followed choices, whether it was adapted."""
     expected = set(scenario.expect_violation)
     if error is not None:
         observed = Verdict.ERROR
@@ -211,16 +294,21 @@ def conclude(
         strategy=", ".join(dict.fromkeys(_strategies(scenario, options))),
         schedules=tally.executed,
         exhausted=tally.exhausted,
-        meaning=error or meaning(scenario, tally, observed, server),
+        meaning=error or meaning(scenario, tally, observed, server, followed),
         elapsed_s=elapsed_s,
         schedules_to_first_violation=first[0] if first else None,
         seconds_to_first_violation=first[1] if first else None,
         counterexamples=tuple(tally.counterexamples),
         checks=tally.checks,
+        covered=tally.covered,
+        serially=tally.serially,
         passing=tally.passing,
     )
 
 
 def _strategies(scenario: Scenario, options: Options) -> Iterator[str]:
     for interleaving in scenario.interleavings:
-        yield "fixed" if isinstance(interleaving, Order) else options.strategy or interleaving.strategy
+        if isinstance(interleaving, Order):
+            yield "fixed"
+        else:
+            yield (None if isinstance(interleaving, Follow) else options.strategy) or interleaving.strategy

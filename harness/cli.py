@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -35,7 +36,10 @@ def run(
     target: Target = "embedded",
     pg_bin: PgBin = None,
     strategy: Annotated[
-        str | None, typer.Option(help="replaces the strategy of searches: exhaustive, random_walk")
+        str | None,
+        typer.Option(
+            help="replaces the strategy of searches: auto, exhaustive, preemption_bounded, pct, random_walk, free_running"
+        ),
     ] = None,
     schedules: Annotated[int | None, typer.Option(min=1, help="executions per search, at most")] = None,
     budget: Annotated[float | None, typer.Option(min=0, help="seconds for the whole run")] = None,
@@ -49,14 +53,14 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Run scenarios: every interleaving they name, checked, with a report."""
-    from harness.campaign import DEFAULT_SCHEDULES, Options
-    from harness.report.folder import new_run_folder, publish
+    from harness.campaign import STRATEGIES, Options
+    from harness.report.folder import new_run_folder
     from harness.report.terminal import ConsoleReporter
-    from harness.run import EXIT_CODES, default_jobs, run_scenarios, with_budget
+    from harness.run import default_jobs, run_scenarios, with_budget
     from harness.scenario.find import find_scenarios, load_all
     from harness.targets import open_target
 
-    _one_of("--strategy", strategy, tuple(DEFAULT_SCHEDULES))
+    _one_of("--strategy", strategy, STRATEGIES)
     _one_of("--require", require, ("exhausted",))
     count = default_jobs(jobs)
     scenarios = load_all(find_scenarios(scenario or []))
@@ -72,18 +76,78 @@ def run(
         reporter.close()
         _remove_empty(folder)
         raise
-    from harness.report.junit import write_junit
-    from harness.report.results import write_results
-    from harness.report.write import write_report
+    return _report(result, folder, json, junit, reporter)
 
-    page = write_report(result, folder)
-    publish(folder)
-    if json is not None:
-        write_results(result, json)
-    if junit is not None:
-        write_junit(result, junit)
-    reporter.run_done(result, _latest(page))
-    return EXIT_CODES[result.verdict]
+
+@app.command()
+def check(
+    sql: Annotated[list[str], typer.Option(metavar="FILE|DIR", help="SQL to install, in order")],
+    call: Annotated[list[str] | None, typer.Option(metavar="SQL|@FILE", help="what a worker sends; repeatable")] = None,
+    call_as: Annotated[  # becomes a --call before this is called, see `join_call_as`
+        list[str] | None, typer.Option(metavar="ROLE SQL", help="a call under a role of its own")
+    ] = None,
+    setup: Annotated[list[str] | None, typer.Option(metavar="SQL|@FILE", help="before every execution")] = None,
+    role: Annotated[str | None, typer.Option(help="of every --call")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="so many copies of the calls; 2 of a single one")] = None,
+    invariant: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SQL|@FILE", help="a query that gives rows only when broken")
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="write it as a scenario file")] = None,
+    target: Target = "embedded",
+    pg_bin: PgBin = None,
+    strategy: Annotated[str | None, typer.Option(help="of the search, auto by default")] = None,
+    schedules: Annotated[int | None, typer.Option(min=1, help="executions, at most")] = None,
+    budget: Annotated[float | None, typer.Option(min=0, help="seconds for the whole run")] = None,
+    seed: Annotated[int, typer.Option(help="of random choices")] = 0,
+    jobs: Annotated[str, typer.Option(help="a number, or auto; there is one campaign only")] = "auto",
+    out: Annotated[Path, typer.Option(help="folder of reports")] = Path("reports"),
+    json: Annotated[Path | None, typer.Option(help="also write results.json here")] = None,
+    junit: Annotated[Path | None, typer.Option(help="also write JUnit XML here")] = None,
+    require: Annotated[str | None, typer.Option(help="exhausted: exit 3 unless the search was exhausted")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Check any function: SQL to install, calls to make at the same time, no scenario file."""
+    from harness.adhoc.announce import Announced
+    from harness.adhoc.check import check_on
+    from harness.adhoc.options import read_request
+    from harness.campaign import STRATEGIES, Options
+    from harness.report.console import plain_console
+    from harness.report.folder import new_run_folder
+    from harness.report.terminal import ConsoleReporter
+    from harness.run import default_jobs, run_scenarios, with_budget
+    from harness.scenario import load_scenario
+    from harness.scenario.scripts import HISTORY_CHECKS
+    from harness.targets import open_target
+    from harness.targets.databases import Databases
+
+    _one_of("--strategy", strategy, STRATEGIES)
+    _one_of("--require", require, ("exhausted",))
+    count = default_jobs(jobs)
+    if call_as:
+        raise UsageError("--call-as takes two values: ROLE SQL")
+    request = read_request(
+        sql=sql, call=call or [], setup=setup or [], role=role, workers=workers, invariant=invariant or [],
+        reserved=HISTORY_CHECKS,
+    )  # fmt: skip
+    folder = new_run_folder(out)
+    options = Options(
+        seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
+    )
+    reporter = ConsoleReporter(quiet=quiet, verbose=verbose)
+    try:
+        with open_target(target, pg_bin=pg_bin) as server:
+            options = with_budget(options, budget)
+            with Databases(server) as databases:
+                ready = check_on(server, request, databases, file=save, folder=folder)
+            scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
+            announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
+            result = run_scenarios([scenario], server, options, announced, jobs=count)
+    except BaseException:
+        reporter.close()
+        _remove_empty(folder)
+        raise
+    return _report(result, folder, json, junit, reporter)
 
 
 @app.command()
@@ -92,14 +156,19 @@ def replay(
     target: Target = "embedded",
     pg_bin: PgBin = None,
     times: Annotated[int, typer.Option(min=1, help="so many times")] = 1,
+    as_scenario: Annotated[Path | None, typer.Option(help="also write it as a scenario that follows it")] = None,
+    as_pytest: Annotated[Path | None, typer.Option(help="also write it as a pytest module")] = None,
 ) -> int:
     """Carry out a saved counterexample again, exactly."""
+    from harness.regression import write_regression
     from harness.replay import read_saved, replay, scenario_of
     from harness.report.replayed import print_replay
     from harness.targets import open_target
 
     saved = read_saved(file)
     scenario = scenario_of(saved, file)
+    for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
+        typer.echo(line)
     with open_target(target, pg_bin=pg_bin) as server:
         result = replay(saved, scenario, server, times=times)
         version = server.server_version
@@ -146,8 +215,10 @@ def main() -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
+    from harness.adhoc.arguments import join_call_as
+
     try:
-        result: Any = app(arguments, prog_name="harness", standalone_mode=False)
+        result: Any = app(join_call_as(arguments), prog_name="harness", standalone_mode=False)
         if result == INTERRUPTED:  # typer has already turned Ctrl-C into this
             return _say("interrupted", INTERRUPTED)
         return result if isinstance(result, int) else 0
@@ -157,6 +228,24 @@ def _run(arguments: list[str]) -> int:
         return _say(str(e), e.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", INTERRUPTED)
+
+
+def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, reporter: Any) -> int:
+    """Write all that a finished run leaves behind; its exit code."""
+    from harness.report.folder import publish
+    from harness.report.junit import write_junit
+    from harness.report.results import write_results
+    from harness.report.write import write_report
+    from harness.run import EXIT_CODES
+
+    page = write_report(result, folder)
+    publish(folder)
+    if json is not None:
+        write_results(result, json)
+    if junit is not None:
+        write_junit(result, junit)
+    reporter.run_done(result, _latest(page))
+    return EXIT_CODES[result.verdict]
 
 
 def _say(message: str, code: int) -> int:

@@ -5,18 +5,55 @@ answered, in who waits for whom and in the ledger. What makes that plausible for
 has written are seen by others only once it has committed, so a read does not depend on an uncommitted write; whoever
 writes or locks may wait for, or be refused because of, any other that writes or locks the same table (tables, not
 rows: nobody can tell beforehand which rows); and the end of a transaction both shows its rows and wakes who waits.
+Two ends are no exception: who waits behind two holders of a shared lock is woken by the second one, so that what the
+one end does depends on whether the other has come.
+
+What effects must report for that to hold:
+
+- *Waits.* Which of several waits closes a cycle, and who asked first where one turn wakes several, depends on all of
+  them, whatever their tables are. A turn in which a worker begins to wait, or is refused as the victim of a deadlock,
+  writes `WAIT` besides its tables.
+- *Attempts.* A turn that blocks reports what it attempted, and the turn that wakes it reports what it did then.
+- *Whole tables.* A lock on a whole table collides with mere readers. Where any worker may take one, a read counts
+  among ``reads`` even under an old snapshot, and a transaction that only read the table counts it among ``ended``.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from harness.model import Effect, Footprint
+
+WAIT: Final = "a wait"
+"""Stands among the written tables of a turn in which somebody began to wait. (No table has a space in its name here:
+see `Footprint`.)"""
 
 
 def dependent(a: Effect, b: Effect) -> bool:
-    """Whether the turns ``a`` and ``b`` may not be swapped."""
+    """Whether the turns ``a`` and ``b`` may not be swapped. Symmetric."""
     if a.workers & b.workers:
         return True
-    return _touch(a, b) or _ends_under(a, b) or _ends_under(b, a) or _serializable(a, b) or _serializable(b, a)
+    return (
+        _touch(a, b)
+        or _both_end(a, b)
+        or _ends_under(a, b)
+        or _ends_under(b, a)
+        or _serializable(a, b)
+        or _serializable(b, a)
+    )
+
+
+def union(a: Effect, b: Effect) -> Effect:
+    """An effect that depends on whatever one of the two depends on."""
+    return Effect(
+        workers=a.workers | b.workers,
+        footprint=a.footprint | b.footprint,
+        ended=a.ended | b.ended,
+        ended_everything=a.ended_everything or b.ended_everything,
+        snapshot=a.snapshot or b.snapshot,
+        held=a.held | b.held,
+        commits=a.commits or b.commits,
+    )
 
 
 def _touch(a: Effect, b: Effect) -> bool:
@@ -28,6 +65,12 @@ def _touch(a: Effect, b: Effect) -> bool:
         or one.excludes & (other.reads | other.writes | other.excludes)
         or other.excludes & (one.reads | one.writes)
     )
+
+
+def _both_end(a: Effect, b: Effect) -> bool:
+    if a.ended_everything or b.ended_everything:
+        return bool((a.ended or a.ended_everything) and (b.ended or b.ended_everything))
+    return bool(a.ended & b.ended)
 
 
 def _ends_under(a: Effect, b: Effect) -> bool:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.checks.serial import MAX_WORKERS
-from harness.model import Scenario, Verdict
-from harness.tally import Tally
+from harness.model import Follow, Scenario, Verdict
+from harness.tally import Searched, Tally
+
+_NAMED = 3
+_ADAPTED = "adapted: the saved choices no longer fit exactly"
 
 
-def meaning(scenario: Scenario, tally: Tally, observed: Verdict, server: str) -> str:
-    """What was shown, and what was not."""
+def meaning(scenario: Scenario, tally: Tally, observed: Verdict, server: str, followed: Sequence[bool] = ()) -> str:
+    """What was shown, and what was not. ``followed``: per execution of followed choices, whether it was adapted."""
     if observed is Verdict.VIOLATION:
-        return _violation(scenario, tally)
+        return _violation(scenario, tally, followed)
     if observed is Verdict.INCONCLUSIVE:
         return _inconclusive(tally)
+    covered = _covered(scenario, tally, followed)
     if scenario.expect_violation:
         missing = _and(scenario.expect_violation)
-        return f"{_covered(scenario, tally)}, and {missing}, which this scenario documents, was never violated."
-    return f"{_covered(scenario, tally)} on PostgreSQL {server}: no check failed. {_not_covered(scenario, tally)}"
+        return f"{covered}, and {missing}, which this scenario documents, was never violated."
+    shown = "no violation is possible at these points" if _proved(tally) else "no check failed"
+    return f"{covered} on PostgreSQL {server}: {shown}. {_not_covered(scenario, tally)}".rstrip()
 
 
-def _violation(scenario: Scenario, tally: Tally) -> str:
+def _violation(scenario: Scenario, tally: Tally, followed: Sequence[bool]) -> str:
     assert tally.first_violation is not None
     at = tally.first_violation[0]
     expected = set(scenario.expect_violation)
@@ -28,7 +35,16 @@ def _violation(scenario: Scenario, tally: Tally) -> str:
     missing = sorted(expected - tally.seen)
     if missing:
         return f"{_violated(sorted(tally.seen))}; {_and(missing)}, which this scenario documents, never was."
-    return f"{_violated(sorted(tally.seen))} at schedule {at} of {tally.executed}."
+    for search in tally.searches:
+        if hits := search.facts.get("hits"):
+            return (
+                f"{_violated(sorted(tally.seen))} in {hits:.0f} of {_times(search.executed)} in which the workers were "
+                "released together: a chance, which differs from run to run, and cannot be replayed."
+            )
+    if tally.serially:
+        return f"Broken even serially: {_violated(sorted(tally.seen))} with the workers one after the other."
+    adapted = f" ({_ADAPTED})" if followed and all(followed) and len(followed) == tally.executed else ""
+    return f"{_violated(sorted(tally.seen))} at schedule {at} of {tally.executed}{adapted}."
 
 
 def _inconclusive(tally: Tally) -> str:
@@ -39,16 +55,51 @@ def _inconclusive(tally: Tally) -> str:
     return "No two workers ever overlapped on a common table, so nothing was shown about concurrency."
 
 
-def _covered(scenario: Scenario, tally: Tally) -> str:
-    parts = []
-    statements = sum(len(w.statements) for w in scenario.workers)
-    whole = [f"all {n} orders" for _, n, done in tally.searches if done]
-    parts += [f"{text} of the {statements} statements of {len(scenario.workers)} workers" for text in whole]
-    parts += [f"{n} schedules by {name}" for name, n, done in tally.searches if not done]
+def _proved(tally: Tally) -> bool:
+    """Every interleaving at every point that there is was executed, or one that is equivalent to it."""
+    return tally.exhausted and all(s.inside for s in tally.searches)
+
+
+def _covered(scenario: Scenario, tally: Tally, followed: Sequence[bool]) -> str:
+    parts = [_search(scenario, tally, s) for s in tally.searches]
     if tally.orders:
-        parts.append(f"{tally.orders} exact {'order' if tally.orders == 1 else 'orders'}")
+        orders = f"{tally.orders} exact {'order' if tally.orders == 1 else 'orders'}"
+        parts.append(f"{orders} executed" if not parts else orders)
+    if followed:
+        text = f"{len(followed)} followed {'schedule' if len(followed) == 1 else 'schedules'}"
+        text = text if parts else f"{text} executed"
+        if adapted := sum(followed):
+            text += f" ({_ADAPTED})" if adapted == len(followed) else f" ({adapted} {_ADAPTED})"
+        parts.append(text)
     text = _and(parts)
-    return text[:1].upper() + text[1:] + " executed"
+    return text[:1].upper() + text[1:]
+
+
+def _search(scenario: Scenario, tally: Tally, search: Searched) -> str:
+    workers = len(scenario.workers)
+    if search.exhausted:
+        calls = sum(len(w.statements) for w in scenario.workers)
+        what = f"{calls} statements of {workers} workers"
+        if search.inside:
+            return (
+                f"every interleaving of the {what} at their {tally.coverage.points} points was covered by "
+                f"{_times(search.executed)}"
+            )
+        return f"every order of the {what} was covered by {_times(search.executed)}"
+    text = f"{search.executed:,} schedules by {search.strategy} executed"
+    facts = search.facts
+    if "missed" in facts:
+        text += (
+            f" (a given race of depth {facts['depth']:.0f} among n={facts['n']:.0f} workers and at most "
+            f"k={facts['k']:.0f} points is missed by pct with probability below {facts['missed']:.2g})"
+        )
+    if "released" in facts:
+        text += " (released together, in no order: a chance, not a proof)"
+    return text
+
+
+def _times(executions: int) -> str:
+    return "1 execution" if executions == 1 else f"{executions:,} executions"
 
 
 def _not_covered(scenario: Scenario, tally: Tally) -> str:
@@ -59,9 +110,18 @@ def _not_covered(scenario: Scenario, tally: Tally) -> str:
         said.append("other orders were not tried")
     if tally.out_of_time:
         said.append("the budget ended before the limits")
-    said.append("nothing was interleaved inside a statement")
+    followed_inside = any(isinstance(i, Follow) and i.inside for i in scenario.interleavings)
+    if not followed_inside and not any(s.inside for s in tally.searches):
+        said.append("nothing was interleaved inside a statement")
+    said += [f"{o.function} ran as one step ({o.reason})" for o in tally.opaque[:_NAMED]]
+    if len(tally.opaque) > _NAMED:
+        said.append(f"so did {len(tally.opaque) - _NAMED} more functions")
+    if tally.coverage.steps and (alone := tally.coverage.never_overlapped):
+        names = _and([f"{worker}.{step}" for worker, step in alone[:_NAMED]])
+        more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
+        said.append(f"at {names}{more} no other worker was ever under way")
     text = _and(said)
-    return text[:1].upper() + text[1:] + "."
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _violated(checks: list[str] | tuple[str, ...]) -> str:

@@ -85,6 +85,8 @@ class Site:
     footprint: Footprint
     text: str = ""
     undoes: bool = False
+    nests: bool = False
+    """The statement runs other gated code inside itself, and goes on when that has returned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +229,17 @@ class Search:
     strategy: str
     schedules: int | None = None
     inside: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follow(Search):
+    """A search of one execution: these choices, as near as they can be taken. Sites inside functions go by their
+    names, so that the choices still mean something after the SQL was changed. Nothing is declared: neither waits nor
+    answers."""
+
+    choices: tuple[Choice, ...]
+    name: str = ""
+    strategy: str = "follow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,12 +409,30 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counterexample:
-    """A violating execution with everything a report needs. ``replay``: path of the saved schedule."""
+    """A violating execution with everything a report needs. ``replay``: path of the saved schedule. ``without``: parts
+    of the scenario that it does not need. ``found_in``: the schedule that was found first, before it was shrunk."""
 
     scenario: str
     execution: Execution
     violations: tuple[Violation, ...]
     replay: str
+    without: tuple[str, ...] = ()
+    found_in: Schedule | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covered:
+    """How far a campaign went inside functions. ``points``: the most steps that the workers took, added up. ``pairs``:
+    ordered pairs of points of different workers that were seen in that order, of ``possible`` that there would be if
+    nothing ever waited. ``alone``: points at which no other worker was ever under way. ``opaque``: functions that ran
+    as one step. ``pruned``: executions that turned out to be equivalent to earlier ones."""
+
+    points: int = 0
+    pairs: int = 0
+    possible: int = 0
+    alone: tuple[str, ...] = ()
+    opaque: tuple[Opaque, ...] = ()
+    pruned: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -424,6 +455,10 @@ class ScenarioResult:
     counterexamples: tuple[Counterexample, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     """Per check, the sum over all executions; of its violations and notes the first few."""
+    covered: Covered | None = None
+    """None: nothing was interleaved inside functions."""
+    serially: bool = False
+    """The violation needs no concurrency: a serial order shows it."""
     passing: Execution | None = None
     """A representative execution without violation, for the report."""
 

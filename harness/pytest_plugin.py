@@ -60,9 +60,10 @@ class ScenarioItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         from harness.errors import HarnessError
+        from harness.report.explained import explained
 
         if isinstance(excinfo.value, ScenarioFailed):
-            return _explain(excinfo.value.result)
+            return explained(excinfo.value.result)
         if isinstance(excinfo.value, HarnessError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
@@ -98,7 +99,7 @@ class _Runtime:
     def run(self, path: Path, config: pytest.Config) -> ScenarioResult:
         from harness.campaign import Options, run_campaign
         from harness.scenario import load_scenario
-        from harness.stage import Stage
+        from harness.stage import Stages
 
         options = Options(
             seed=config.getoption("--harness-seed"),
@@ -106,11 +107,11 @@ class _Runtime:
             folder=_keepsakes(config),
         )
         scenario = load_scenario(_relative(path, config))
-        stage = Stage(scenario, self.target, self.databases, self.pool)
+        stages = Stages(scenario, self.target, self.databases, self.pool)
         try:
-            return run_campaign(scenario, stage, options, _Silent(), self.target.server_version)
+            return run_campaign(scenario, stages, options, _Silent(), self.target.server_version)
         finally:
-            stage.close()
+            stages.close()
 
     def close(self) -> None:
         self.pool.close()
@@ -141,18 +142,3 @@ def _keepsakes(config: pytest.Config) -> Path | None:
 def _relative(path: Path, config: pytest.Config) -> Path:
     base = config.invocation_params.dir
     return path.relative_to(base) if path.is_relative_to(base) else path
-
-
-def _explain(result: ScenarioResult) -> str:
-    """Verdict, checks in words, the timeline, the replay command."""
-    from harness.report.grid import timeline_text
-    from harness.report.timeline import timeline
-    from harness.report.words import replay_command
-
-    lines = [f"{result.name}: {result.verdict.value}. {result.meaning}"]
-    for example in result.counterexamples[:1]:
-        lines += [f"  {v.check}: {v.message}" for v in example.violations]
-        lines += ["", timeline_text(timeline(example.execution.history, example.violations[:1]), 100), ""]
-        if example.replay:
-            lines.append(f"again   {replay_command(example.replay)}")
-    return "\n".join(lines)

@@ -11,7 +11,7 @@ from harness.errors import NondeterminismError, UsageError
 from harness.model import Execution, Order, Scenario, Violation
 from harness.scenario import load_scenario
 from harness.schedule import SavedSchedule, decode
-from harness.stage import Stage
+from harness.stage import Stages
 from harness.strategies.replay import Replay
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
@@ -58,8 +58,10 @@ def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: i
     reproduced = 0
     adapted = not exact
     with Databases(target) as databases, WorkerPool() as pool:
-        stage = Stage(scenario, target, databases, pool)
+        stages = Stages(scenario, target, databases, pool)
         try:
+            stage = stages.of(interleaving)
+            stage.leave_out(frozenset(saved.without))
             for _ in range(times):
                 strategy = Replay(saved.schedule, exact=exact)
                 execution, since = stage.replay(strategy, seed=saved.schedule.seed)
@@ -74,5 +76,5 @@ def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: i
                     )
                 reproduced += bool(same)
         finally:
-            stage.close()
+            stages.close()
     return ReplayResult(execution=execution, violations=violations, reproduced=reproduced, times=times, adapted=adapted)

@@ -15,7 +15,7 @@ from harness.campaign import Options, run_campaign
 from harness.driver.pool import WorkerPool
 from harness.errors import UsageError
 from harness.model import RunResult, Scenario, ScenarioResult, Verdict
-from harness.stage import Stage
+from harness.stage import Stages
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
 
@@ -102,11 +102,11 @@ def _campaign(
     options: Options,
     told: _Told,
 ) -> ScenarioResult:
-    stage = Stage(scenario, target, databases, pool)
+    stages = Stages(scenario, target, databases, pool)
     try:
-        return run_campaign(scenario, stage, options, told, target.server_version)
+        return run_campaign(scenario, stages, options, told, target.server_version)
     finally:
-        stage.close()
+        stages.close()
 
 
 class _Told:

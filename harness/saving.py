@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ def save_counterexample(
     server: str,
     order: int,
     execution: Execution,
-    violations: list[Violation],
+    violations: Sequence[Violation],
     count: int,
+    without: Collection[str] = (),
 ) -> str:
     """Write ``NAME-COUNT.schedule`` and ``NAME-COUNT.history.jsonl``; the schedule's path ("" without a folder)."""
     if folder is None:
@@ -32,6 +34,7 @@ def save_counterexample(
         order=order,
         checks=tuple(dict.fromkeys(v.check for v in violations)),
         schedule=execution.schedule,
+        without=tuple(sorted(without)),
     )
     path.write_text(encode(saved), encoding="utf-8")
     save_history(path.with_suffix(".history.jsonl"), execution)

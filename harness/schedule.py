@@ -10,12 +10,14 @@ from harness.model import Action, Choice, Decision, Schedule
 
 _HEADER = "harness-schedule 1"
 _KEYS = ("scenario", "file", "hash", "server", "seed", "order", "checks")
+_OPTIONAL = ("without",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedSchedule:
     """A counterexample on disk. ``file``: the scenario's path; ``hash``: of its text and SQL; ``order``: index of the
-    interleaving that it came from; ``checks``: names of the checks that it violated."""
+    interleaving that it came from; ``checks``: names of the checks that it violated; ``without``: workers and
+    statements ("worker.statement") that it does not need."""
 
     scenario: str
     file: str
@@ -24,6 +26,7 @@ class SavedSchedule:
     order: int
     checks: tuple[str, ...]
     schedule: Schedule
+    without: tuple[str, ...] = ()
 
 
 def encode(saved: SavedSchedule) -> str:
@@ -37,7 +40,8 @@ def encode(saved: SavedSchedule) -> str:
         str(saved.order),
         " ".join(saved.checks),
     )
-    lines = [_HEADER, *(f"{k}: {v}" for k, v in zip(_KEYS, values, strict=True)), ""]
+    lines = [_HEADER, *(f"{k}: {v}" for k, v in zip(_KEYS, values, strict=True))]
+    lines += [f"without: {' '.join(saved.without)}", ""] if saved.without else [""]
     for d in saved.schedule.decisions:
         mark = " blocked" if d.blocked else ""
         lines.append(f"{d.choice}{mark} | {' '.join(map(str, d.enabled))}".rstrip())
@@ -53,7 +57,7 @@ def decode(text: str, name: str) -> SavedSchedule:
     at = 1
     while at < len(lines) and lines[at].strip():
         key, colon, value = lines[at].partition(":")
-        if not colon or key not in _KEYS:
+        if not colon or key not in (*_KEYS, *_OPTIONAL):
             raise UsageError(f"{name}:{at + 1}:1: expected one of {', '.join(_KEYS)}, found {lines[at][:40]!r}")
         values[key] = value.strip()
         at += 1
@@ -73,6 +77,7 @@ def decode(text: str, name: str) -> SavedSchedule:
         order=order,
         checks=tuple(values["checks"].split()),
         schedule=Schedule(seed=seed, decisions=tuple(decisions)),
+        without=tuple(values.get("without", "").split()),
     )
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import psycopg
+
+from harness.catalog import read_catalog
 from harness.checks.protocol import Context
 from harness.driver.controller import Controller
 from harness.driver.names import Names
 from harness.driver.observer import Reading
 from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool
-from harness.model import Execution, Order, Row, Scenario, Script, Statement, Worker
-from harness.sqltext import Catalog, Template, footprint
+from harness.driver.restore import Restorer
+from harness.gating import Gates, install_gates
+from harness.model import Execution, Opaque, Order, Row, Scenario, Script, Search, Site, Statement, Worker
+from harness.points import points, with_commits
+from harness.sqltext import Template, footprint_of
 from harness.strategies.protocol import Strategy
 from harness.strategies.serial import Serial
 from harness.targets.databases import Databases
@@ -29,56 +36,74 @@ PUBLIC_ROLE = "refund_harness_public"
 _MAKE_PUBLIC_ROLE = f"""
 DO $$ BEGIN CREATE ROLE {PUBLIC_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
 """
-_FUNCTIONS = """
-SELECT p.proname, l.lanname, pg_get_functiondef(p.oid) FROM pg_proc p
-JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE p.prokind IN ('f', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-"""
-_TRIGGERS = """
-SELECT c.relname, p.proname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
-WHERE NOT t.tgisinternal
-"""
-_RELATIONS = """
-SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-"""
-_SEQUENCE_COLUMNS = """
-SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND a.attnum > 0 AND NOT a.attisdropped
-  AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%')
-"""
-
-
 class Stage:
-    """Owns one clone of the scenario's database at a time. A context manager by `close`."""
+    """Owns one clone of the scenario's database at a time. ``inside``: its functions have gates, and executions hold
+    workers there. A context manager by `close`."""
 
-    def __init__(self, scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool) -> None:
-        self.scenario, self._target, self._databases, self._pool = scenario, target, databases, pool
-        public = any(w.role == "public" for w in scenario.workers)
-        scripts = (*scenario.install, *([Script(name="role public", text=_MAKE_PUBLIC_ROLE)] if public else []))
-        self._template = databases.template(scripts)
+    def __init__(
+        self, scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool, *, inside: bool = False
+    ) -> None:
+        self._target, self._databases, self._pool = target, databases, pool
+        self._gates: Gates | None = None
+        self._template = self._installed(scenario, inside)
+        if self._gates is not None:
+            gates = self._gates
+            scenario = replace(scenario, workers=tuple(with_commits(w, gates) for w in scenario.workers))
+        self.scenario = self._whole = scenario
         self._setup = [(s.name, Template(s.text)) for s in scenario.setup]
         self._statements = {s.sql: Template(s.sql) for w in scenario.workers for s in w.statements}
         self._invariants = _reading(scenario.invariants)
         self._controller: Controller | None = None
+        self._restorer: Restorer | None = None
         self._database = ""
         self._used = 0
         self._extra = SERIAL_NUMBERS
+        self._memory: dict[str, Any] = {}
         self._serial_runs: dict[tuple[Any, ...], Execution] = {}
         self._open_database()
-        self._state = _reading(scenario.state or self.controller.observer.all_tables())
-        self._read_catalog()
+        observer = self.controller.observer
+        self._state = _reading(scenario.state or observer.all_tables())
+        self._catalog = read_catalog(observer.connection)
+        self._touches: dict[str, frozenset[str] | None] = {}
+        self.sequence_columns = self._catalog.sequence_columns
+        self._points = None
+        if self._gates is not None:
+            [(isolation,)] = observer.connection.execute("SHOW default_transaction_isolation").fetchall()
+            self._points = points(scenario.workers, self._gates, self._catalog, isolation)
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Where workers can be held inside functions."""
+        return self._gates.sites if self._gates is not None else ()
+
+    @property
+    def opaque(self) -> tuple[Opaque, ...]:
+        """Functions that run as one step all the same."""
+        return self._gates.opaque if self._gates is not None else ()
 
     @property
     def controller(self) -> Controller:
         assert self._controller is not None
         return self._controller
 
+    def leave_out(self, parts: frozenset[str]) -> None:
+        """From now on without these workers (by name) and statements ("worker.statement")."""
+        workers = (
+            replace(w, statements=tuple(s for s in w.statements if f"{w.name}.{s.name}" not in parts))
+            for w in self._whole.workers
+            if w.name not in parts
+        )
+        self.scenario = replace(self._whole, workers=tuple(w for w in workers if w.statements))
+        self._memory = {}
+
     def execute(self, strategy: Strategy, number: int, *, seed: int) -> Execution:
         """One execution with ids made from ``number``, by a strategy that has been started. What it leaves in the
         database stays there until the next one begins."""
-        return self._run(self.scenario.workers, strategy, number, seed)
+        return self._run(self.scenario.workers, strategy, number, seed, inside=True)
+
+    def release(self, number: int, *, seed: int) -> Execution:
+        """One execution in which all workers are released together."""
+        return self.controller.release(self._planned(self.scenario.workers, number, inside=False), seed=seed)
 
     def replay(self, strategy: Strategy, *, seed: int) -> tuple[Execution, Mapping[str, int]]:
         """An execution with ids of its own, beside the campaign's numbering, watched closely: also gives the turn since
@@ -94,7 +119,7 @@ class Stage:
             for name in broken:
                 since.setdefault(name, turn)
 
-        return self._run(self.scenario.workers, strategy, number, seed, look), since
+        return self._run(self.scenario.workers, strategy, number, seed, look, inside=True), since
 
     def context(self, execution: Execution, order: Order | None) -> Context:
         """What the checks get to see. To be judged before the next execution begins."""
@@ -103,12 +128,15 @@ class Stage:
             execution=execution,
             probe=_Probe(self, execution),
             order=order,
+            memory=self._memory,
         )
 
     def touches(self, statement: Statement) -> frozenset[str] | None:
         """Tables that a statement may touch (None: any)."""
         if statement.sql not in self._touches:
-            self._touches[statement.sql] = footprint(statement.sql, self._catalog)
+            found = footprint_of(statement.sql, self._catalog)
+            tables = found.reads | found.writes | found.excludes
+            self._touches[statement.sql] = None if found.everything else tables
         return self._touches[statement.sql]
 
     def close(self) -> None:
@@ -139,20 +167,29 @@ class Stage:
         number: int,
         seed: int,
         on_change: Callable[[int], None] | None = None,
+        *,
+        inside: bool = False,
     ) -> Execution:
+        plan = self._planned(workers, number, inside=inside)
+        return self.controller.execute(plan, strategy, seed=seed, on_change=on_change)
+
+    def _planned(self, workers: tuple[Worker, ...], number: int, *, inside: bool) -> Plan:
+        """The input of the next execution, on a database that is as it was when everything had been installed."""
         limit = 1 if self.scenario.fresh_database else RECYCLE_AFTER
         if self._used >= limit:
             self._open_database()
         self._used += 1
+        if self._restorer is not None:
+            self._restorer.restore(None)
         names = Names(self.scenario.users, self.scenario.jobs, number)
-        plan = Plan(
+        return Plan(
             number=number,
             names=names,
             workers=tuple(self._rendered(w, names) for w in workers),
             setup=tuple((name, t.render(names.values)) for name, t in self._setup),
             state=self._state,
+            points=self._points if inside else None,
         )
-        return self.controller.execute(plan, strategy, seed=seed, on_change=on_change)
 
     def _rendered(self, worker: Worker, names: Names) -> Worker:
         return replace(
@@ -162,40 +199,65 @@ class Stage:
         )
 
     def _open_database(self) -> None:
-        old, old_controller = self._database, self._controller
+        self._close_database()
         self._database = self._databases.clone(self._template)
-        self._controller = Controller(self._pool, self._target.conninfo(self._database), owned=self._target.owned)
+        self._controller = Controller(
+            self._pool,
+            self._target.conninfo(self._database),
+            owned=self._target.owned,
+            gated=self._gates is not None,
+        )
+        if self.scenario.restore:
+            self._restorer = Restorer(self._controller.observer.connection, None)
+            self._restorer.remember()
         self._used = 0
-        if old_controller is not None:
-            old_controller.close()
-            self._pool.disconnect()
-            self._databases.drop(old)
 
     def _close_database(self) -> None:
+        if self._restorer is not None:
+            self._restorer.close()
+            self._restorer = None
         if self._controller is not None:
             self._controller.close()
             self._controller = None
             self._pool.disconnect()
             self._databases.drop(self._database)
 
-    def _read_catalog(self) -> None:
-        query = self.controller.observer.connection.execute
-        functions: dict[str, list[tuple[str, str]]] = {}
-        for name, language, definition in query(_FUNCTIONS).fetchall():
-            functions.setdefault(name, []).append((language, definition))
-        triggers: dict[str, list[str]] = {}
-        for table, function in query(_TRIGGERS).fetchall():
-            triggers.setdefault(table, []).append(function)
-        columns: dict[str, set[str]] = {}
-        for table, column in query(_SEQUENCE_COLUMNS.encode()).fetchall():
-            columns.setdefault(table, set()).add(column)
-        self._catalog = Catalog(
-            functions={k: tuple(v) for k, v in functions.items()},
-            triggers={k: tuple(v) for k, v in triggers.items()},
-            tables=frozenset(row[0] for row in query(_RELATIONS).fetchall()),
-        )
-        self._touches: dict[str, frozenset[str] | None] = {}
-        self.sequence_columns = {k: frozenset(v) for k, v in columns.items()}
+    def _installed(self, scenario: Scenario, inside: bool) -> str:
+        """The template with everything installed; with gates when workers are to be held inside functions."""
+        public = any(w.role == "public" for w in scenario.workers)
+        scripts = (*scenario.install, *([Script(name="role public", text=_MAKE_PUBLIC_ROLE)] if public else []))
+        template = self._databases.template(scripts)
+        if not inside:
+            return template
+        statements = [s.sql for w in scenario.workers for s in w.statements]
+
+        def prepare(connection: psycopg.Connection[Any]) -> Gates:
+            return install_gates(connection, read_catalog(connection), statements)
+
+        key = hashlib.sha256("\0".join(statements).encode()).hexdigest()
+        name, self._gates = self._databases.derived(template, f"gates {key}", prepare)
+        return name
+
+
+class Stages:
+    """The stages of one scenario, each made when it is first needed: between its statements, and inside functions."""
+
+    def __init__(self, scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool) -> None:
+        self.scenario, self.owned = scenario, target.owned
+        self._target, self._databases, self._pool = target, databases, pool
+        self._made: dict[bool, Stage] = {}
+
+    def of(self, interleaving: Order | Search) -> Stage:
+        """The stage for an interleaving of the scenario."""
+        inside = isinstance(interleaving, Search) and interleaving.inside and interleaving.strategy != "free_running"
+        if inside not in self._made:
+            self._made[inside] = Stage(self.scenario, self._target, self._databases, self._pool, inside=inside)
+        return self._made[inside]
+
+    def close(self) -> None:
+        """Leave and drop the databases."""
+        for stage in self._made.values():
+            stage.close()
 
 
 def _reading(scripts: Sequence[Script]) -> Reading:

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.model import CheckResult, Counterexample, Execution, Violation
+from harness.coverage import Coverage
+from harness.model import CheckResult, Counterexample, Covered, Execution, Opaque, Violation
 
 KEEP = 5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What one search has done. ``inside``: it went inside functions. ``facts``: what its strategy says of itself."""
+
+    strategy: str
+    executed: int
+    exhausted: bool
+    inside: bool = False
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Tally:
-    """Counts and keepsakes of one campaign. ``searches``: (strategy, executed, exhausted) of each search.
-    ``first_violation``: (schedules executed by then, seconds)."""
+    """Counts and keepsakes of one campaign. ``first_violation``: (schedules executed by then, seconds).
+    ``serially``: the first violation was seen in a serial order."""
 
     executed: int = 0
     orders: int = 0
-    searches: list[tuple[str, int, bool]] = field(default_factory=list)
+    searches: list[Searched] = field(default_factory=list)
+    coverage: Coverage = field(default_factory=Coverage)
+    opaque: tuple[Opaque, ...] = ()
+    serially: bool = False
     overlapped: bool = False
     changed: bool = False
     out_of_time: bool = False
@@ -39,7 +55,21 @@ class Tally:
     @property
     def exhausted(self) -> bool:
         """There were searches, each has executed its whole space, and none was left out for lack of time."""
-        return bool(self.searches) and all(done for _, _, done in self.searches) and not self.out_of_time
+        return bool(self.searches) and all(s.exhausted for s in self.searches) and not self.out_of_time
+
+    @property
+    def covered(self) -> Covered | None:
+        """How far the searches went inside functions; None when none did."""
+        if not any(s.inside for s in self.searches):
+            return None
+        return Covered(
+            points=self.coverage.points,
+            pairs=len(self.coverage.pairs),
+            possible=self.coverage.possible,
+            alone=tuple(f"{worker}.{step}" for worker, step in self.coverage.never_overlapped),
+            opaque=self.opaque,
+            pruned=int(sum(s.facts.get("pruned", 0) for s in self.searches)),
+        )
 
     @property
     def seen(self) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from harness.model import Json, Ledger, Row
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?"
+_NUMBERS = uuid.UUID(int=0)
 VOLATILE = re.compile(f"(?P<uuid>{_UUID})|(?P<time>{_TIME})")
 
 
@@ -62,6 +64,18 @@ def ranked(ledger: Ledger, sequences: Mapping[str, Collection[str]]) -> Ledger:
             for column in sequences.get(table, ())
         }
         result[table] = tuple({k: ranks[k].get(v, v) if k in ranks else v for k, v in row.items()} for row in rows)
+    return result
+
+
+def unranked(ledger: Ledger, sequences: Mapping[str, Collection[str]]) -> Ledger:
+    """The ledger with sequence values turned into generated ids: who has which counts, not who drew first."""
+    result = {}
+    for table, rows in ledger.items():
+        columns = sequences.get(table, ())
+        result[table] = tuple(
+            {k: str(uuid.uuid5(_NUMBERS, f"{table} {k} {v}")) if k in columns else v for k, v in row.items()}
+            for row in rows
+        )
     return result
 
 

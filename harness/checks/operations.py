@@ -50,40 +50,40 @@ def operations(workers: Iterable[Worker], history: History) -> tuple[Operation, 
 
 
 def _of_worker(worker: Worker, events: Sequence[Event]) -> list[Operation]:
+    known = {s.name: (position, s) for position, s in enumerate(worker.statements)}
     mine = [(i, e) for i, e in enumerate(events) if e.worker == worker.name]
     sent = [(i, e) for i, e in mine if e.kind is EventKind.INVOKE]
     done = [(i, e) for i, e in mine if e.kind in _COMPLETIONS]
     raw = []
-    for position, (began, invoke) in enumerate(sent):
-        end, completion = done[position] if position < len(done) else (None, None)
-        raw.append((position, began, end, completion, invoke))
-    effects = _effects(worker, [completion for _, _, _, completion, _ in raw])
+    for n, (began, invoke) in enumerate(sent):
+        end, completion = done[n] if n < len(done) else (None, None)
+        raw.append((began, end, completion, invoke, *known[invoke.step]))
+    effects = _effects([(statement, completion) for _, _, completion, _, _, statement in raw])
     return [
         Operation(
             worker=worker.name,
-            statement=worker.statements[position],
+            statement=statement,
             position=position,
             began=began,
             ended=end,
             turn=completion.turn if completion else invoke.turn,
             outcome=completion.kind if completion else None,
-            effect=effects[position],
+            effect=effect,
             answer=completion.answer if completion else None,
             sqlstate=completion.sqlstate if completion else None,
             message=completion.message if completion else None,
         )
-        for position, began, end, completion, invoke in raw
+        for (began, end, completion, invoke, position, statement), effect in zip(raw, effects, strict=True)
     ]
 
 
-def _effects(worker: Worker, completions: Sequence[Event | None]) -> list[Effect]:
+def _effects(sent: Sequence[tuple[Statement, Event | None]]) -> list[Effect]:
     """A statement in a transaction shares the fate of its COMMIT, unless it failed or a ROLLBACK TO undid it; outside
     it stands for itself."""
-    effects = [Effect.NONE] * len(completions)
+    effects = [Effect.NONE] * len(sent)
     pending: list[int] | None = None  # what the open transaction would commit; None: no transaction is open
     savepoints: list[tuple[str, int]] = []
-    for i, completion in enumerate(completions):
-        statement = worker.statements[i]
+    for i, (statement, completion) in enumerate(sent):
         if statement.kind in (StatementKind.COMMIT, StatementKind.ROLLBACK):
             if statement.kind is StatementKind.COMMIT:
                 for j in (*(pending or ()), i):
@@ -93,7 +93,7 @@ def _effects(worker: Worker, completions: Sequence[Event | None]) -> list[Effect
         elif completion is None or completion.kind is EventKind.FAIL:
             continue
         elif pending is None:
-            if statement.kind is StatementKind.BEGIN:
+            if statement.kind is StatementKind.BEGIN or statement.opens:
                 pending = [i]
             else:
                 effects[i] = _effect_of(completion)

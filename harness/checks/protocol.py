@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.checks.operations import Operation, operations
 from harness.model import CheckResult, Execution, Order, Row, Scenario, Statement
@@ -29,12 +29,14 @@ class Probe(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """One execution to judge. ``order``: the exact order it followed, if it followed one."""
+    """One execution to judge. ``order``: the exact order it followed, if it followed one. ``memory``: what a check wants
+    to remember from one execution of a scenario to the next; it may save work, and never changes a result."""
 
     scenario: Scenario
     execution: Execution
     probe: Probe
     order: Order | None = None
+    memory: MutableMapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:

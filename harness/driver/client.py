@@ -8,16 +8,17 @@ from enum import Enum, auto
 
 from harness.driver.pool import WorkerProcess
 from harness.driver.wire import Message
-from harness.model import Action, Choice, Json, Statement, StatementKind, Worker
+from harness.model import Action, Choice, Json, Site, Statement, StatementKind, Worker
 
 _IDLE_TX = 0  # libpq's PQTRANS_IDLE
 
 
 class State(Enum):
-    """READY: its next statement may be sent. RUNNING: sent, no answer yet. BLOCKED: waits for another worker's lock.
-    ENDED: nothing more to do. DEAD: its process was killed."""
+    """READY: its next statement may be sent. PARKED: held at a gate inside its statement. RUNNING: let go, no answer
+    yet. BLOCKED: waits for another worker's lock. ENDED: nothing more to do. DEAD: its process was killed."""
 
     READY = auto()
+    PARKED = auto()
     RUNNING = auto()
     BLOCKED = auto()
     ENDED = auto()
@@ -40,12 +41,18 @@ class Client:
     """Clock reading (seconds) at which that was sent."""
     blocked_since: float = 0.0
     """Clock reading (seconds) at which the current wait was first seen."""
+    checked: bool = False
+    """The deadlock check of its current wait is over."""
     waits_for: tuple[int, ...] = ()
     """Backends that it was seen to wait for."""
     deadlocked: bool = False
     """Its current statement is known to have closed a cycle of waits."""
     woken: bool = False
     """It runs because its wait may be over; not in the history yet."""
+    site: Site | None = None
+    """The gate that it reached last in its current statement."""
+    stops: bool = False
+    """Its own `if` has said stop; the commit that belongs to that statement is still to come."""
 
     @property
     def name(self) -> str:
@@ -57,8 +64,17 @@ class Client:
         return self.worker.statements[self.position]
 
     @property
+    def can_act(self) -> bool:
+        return self.state in (State.READY, State.PARKED)
+
+    @property
+    def step(self) -> str:
+        """Name of the step that runs now or comes next: a statement, or a site inside it."""
+        return self.site.id if self.site is not None else self.statement.name
+
+    @property
     def choice(self) -> Choice:
-        return Choice(worker=self.name, step=self.statement.name)
+        return Choice(worker=self.name, step=self.step)
 
     def wake(self) -> None:
         """Its wait may be over: whether it is shows when it answers or waits again."""
@@ -68,14 +84,20 @@ class Client:
         """Its statement is being sent."""
         self.state, self.asked, self.asked_at, self.deadlocked = State.RUNNING, number, now, False
 
+    def park(self, site: Site) -> None:
+        """It has reached a gate."""
+        self.site, self.state = site, State.PARKED
+
     def advance(self) -> None:
         """The current statement is over."""
         self.position += 1
+        self.site = None
         self.state = State.READY if self.position < len(self.worker.statements) else State.ENDED
 
     def end(self) -> None:
         """Nothing more will be sent."""
         self.position = len(self.worker.statements)
+        self.site = None
         self.state = State.ENDED
 
     def note_transaction(self, reply: Message) -> None:
@@ -88,9 +110,13 @@ class Client:
         return not self.in_transaction or self.statement.kind is StatementKind.COMMIT
 
     def may_close_a_cycle(self, action: Action) -> bool:
-        """Whether its next statement could begin to wait: a commit or rollback cannot."""
-        ends = (StatementKind.COMMIT, StatementKind.ROLLBACK, StatementKind.BEGIN)
-        return action in (Action.RUN, Action.LOSE) and self.statement.kind not in ends
+        """Whether its next step could begin to wait: a commit or rollback cannot, nor can a mere read."""
+        if action not in (Action.RUN, Action.LOSE):
+            return False
+        if self.site is not None:
+            touched = self.site.footprint
+            return bool(touched.writes or touched.excludes or touched.everything) or self.site.nests
+        return self.statement.kind not in (StatementKind.COMMIT, StatementKind.ROLLBACK, StatementKind.BEGIN)
 
 
 def meets(condition: Mapping[str, Json], rows: list[dict[str, Json]]) -> bool:

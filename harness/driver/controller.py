@@ -13,16 +13,19 @@ from collections.abc import Callable, Sequence
 
 from psycopg.conninfo import make_conninfo
 
+from harness.driver.casting import cast
 from harness.driver.client import Client, State, meets
 from harness.driver.deadlocks import Deadlocks
+from harness.driver.effects import Effects
 from harness.driver.faults import Faults
+from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.locks import Locks, closes_a_cycle
 from harness.driver.observer import LedgerLockedError, Observer
 from harness.driver.plan import Plan
-from harness.driver.pool import WorkerPool, WorkerProcess
+from harness.driver.pool import WorkerPool
 from harness.driver.recorder import Recorder
 from harness.driver.wire import Message
-from harness.errors import DriverError, UserSqlError
+from harness.errors import DriverError
 from harness.model import (
     Action,
     Choice,
@@ -50,15 +53,24 @@ MAX_STEPS = 10_000
 
 
 class Controller:
-    """Executes plans on one database. ``owned``: the server is ours, so its backends may be stopped and continued."""
+    """Executes plans on one database. ``owned``: the server is ours, so its backends may be stopped and continued.
+    ``gated``: its functions have gates, so that plans may hold workers inside."""
 
-    def __init__(self, pool: WorkerPool, conninfo: str, *, owned: bool) -> None:
+    def __init__(self, pool: WorkerPool, conninfo: str, *, owned: bool, gated: bool = False) -> None:
         self._pool, self._owned = pool, owned
+        self._gatekeeper = Gatekeeper(conninfo) if gated else None
         self._conninfo = make_conninfo(conninfo, client_encoding="utf8", application_name="refund-harness worker")
         self.observer = Observer(conninfo)
 
     def close(self) -> None:
         self.observer.close()
+        if self._gatekeeper is not None:
+            self._gatekeeper.close()
+
+    def release(self, plan: Plan, *, seed: int = 0) -> Execution:
+        """One execution without control: the workers are released together, in no order. Its schedule is empty."""
+        assert plan.points is None
+        return self._run(plan, lambda run: run.run_free(seed))
 
     def execute(
         self, plan: Plan, strategy: Strategy, *, seed: int = 0, on_change: Callable[[int], None] | None = None
@@ -67,24 +79,41 @@ class Controller:
 
         Raises `DriverError` when a bound is reached, `UserSqlError` for the set-up.
         """
-        run = _Run(self._pool, self._conninfo, self.observer, self._owned, plan)
-        run.on_change = on_change
-        try:
+
+        def controlled(run: _Run) -> Execution:
+            run.on_change = on_change
             return run.execute(strategy, seed)
+
+        return self._run(plan, controlled)
+
+    def _run(self, plan: Plan, execute: Callable[[_Run], Execution]) -> Execution:
+        run = _Run(self._pool, self._conninfo, self.observer, self._gatekeeper, self._owned, plan)
+        try:
+            return execute(run)
         except BaseException:
             run.abandon()
             raise
 
 
 class _Run:
-    def __init__(self, pool: WorkerPool, conninfo: str, observer: Observer, owned: bool, plan: Plan) -> None:
-        self.observer, self.owned, self.plan = observer, owned, plan
+    def __init__(
+        self,
+        pool: WorkerPool,
+        conninfo: str,
+        observer: Observer,
+        gatekeeper: Gatekeeper | None,
+        owned: bool,
+        plan: Plan,
+    ) -> None:
+        self.observer, self.gatekeeper, self.owned, self.plan = observer, gatekeeper, owned, plan
+        assert plan.points is None or gatekeeper is not None
         self.recorder = Recorder(plan.names)
         for name, sql in plan.setup:
             observer.run(sql, name)
         self.opening = self._read_ledger()
         self.latest = self.opening
-        self.clients = self._connect(pool, conninfo)
+        self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
+        self.effects = Effects(plan.points)
         self.locks = Locks(observer, self.clients, owned=owned)
         countable = owned and observer.connection.info.server_version >= 150000
         self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
@@ -99,7 +128,7 @@ class _Run:
 
     def execute(self, strategy: Strategy, seed: int) -> Execution:
         for turn in range(MAX_STEPS):
-            enabled = tuple(c.choice for c in self.clients if c.state is State.READY)
+            enabled = tuple(c.choice for c in self.clients if c.can_act)
             choice = strategy.choose(enabled)
             if choice is None:
                 break
@@ -109,18 +138,49 @@ class _Run:
             self._take(client, choice)
             blocked = client.state is State.BLOCKED
             self.decisions.append(Decision(choice=choice, enabled=enabled, blocked=blocked))
+            strategy.observe(self.effects.turn())
             if self.committed:
                 self._note_ledger()
         else:
             raise DriverError(f"an execution took more than {MAX_STEPS} steps")
         return self._finish(seed)
 
+    def run_free(self, seed: int) -> Execution:
+        """All workers at once, each sending its next statement as soon as it has an answer; who waits is not seen."""
+        for client in self.clients:
+            self.effects.let_go(client)
+            self._act(client, Action.RUN)
+        deadline = time.monotonic() + STEP_BOUND_S
+        while running := [c for c in self.clients if c.state is State.RUNNING]:
+            found = [c for c in running if c.process.wire.pending]
+            if not found:
+                ready, _, _ = select.select([c.process.wire for c in running], [], [], LAST_LOOK_S)
+                found = [c for c in running if c.process.wire in ready]
+            for client in found:
+                self._complete(client)
+                if client.can_act:
+                    self.recorder.turn += 1
+                    self.effects.let_go(client)
+                    self._act(client, Action.RUN)
+            if time.monotonic() > deadline:
+                names = ", ".join(c.name for c in running)
+                raise DriverError(f"{names} neither answered nor failed within {STEP_BOUND_S:.0f} s of being released")
+        self.unread = True
+        return self._finish(seed)
+
     def _take(self, client: Client, choice: Choice) -> None:
         if client.state is State.DEAD:
             raise DriverError(f"{choice}: {client.name} is dead")
-        if client.state is not State.READY and choice.action in (Action.RUN, Action.LOSE):
+        if not client.can_act and choice.action in (Action.RUN, Action.LOSE):
             raise DriverError(f"{choice}: {client.name} {'waits' if client.state is State.BLOCKED else 'has ended'}")
-        self.locks.keep_quiet(client, choice.action)
+        if choice.action is Action.RUN:
+            self.effects.let_go(client)
+        if client.may_close_a_cycle(choice.action) and (
+            self.locks.orphans
+            or choice.action is not Action.RUN
+            or self.effects.may_wait(client, [c for c in self.clients if c.state is State.BLOCKED])
+        ):
+            self.locks.await_checks()
         frozen = self.locks.freeze(client)
         try:
             self._act(client, choice.action)
@@ -137,9 +197,15 @@ class _Run:
 
     def _act(self, client: Client, action: Action) -> None:
         if action is Action.RUN:
-            self.recorder.note(EventKind.INVOKE, client.name, client.statement.name, sql=client.statement.sql)
+            if client.site is not None:
+                assert self.gatekeeper is not None
+                self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
+                self.gatekeeper.go_on(client.backend)
+            else:
+                statement = client.statement
+                self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
+                client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
             client.ask(next(self.asked), time.monotonic())
-            client.process.send({"do": "run", "sql": client.statement.sql})
             return
         fault = {
             Action.KILL: self.faults.kill,
@@ -147,6 +213,7 @@ class _Run:
             Action.LOSE: self.faults.lose_answer,
         }[action]
         self.committed = True
+        self.effects.struck(client)
         if fault(client):
             self.locks.orphans.append(client)
 
@@ -180,14 +247,16 @@ class _Run:
 
     def _clean_up(self, waiting: Sequence[Client], holders: set[str]) -> None:
         """Let go of everything, so that the next execution can begin; what was left is in the history already."""
-        for client in waiting:
+        parked = [c for c in self.clients if c.state is State.PARKED]
+        for client in (*waiting, *parked):
             self.observer.cancel(client.backend)
-            client.process.receive()
+            while "gate" in (client.process.receive() or {}):
+                pass  # it passed one more before it was told
         for client in self.clients:
-            if client.state is not State.DEAD and (client.in_transaction or client in waiting):
+            if client.state is not State.DEAD and (client.in_transaction or client in (*waiting, *parked)):
                 client.process.ask({"do": "run", "sql": "ROLLBACK"})
             if client.state is not State.DEAD and client.name in holders:  # advisory locks outlive transactions
-                client.process.ask({"do": "run", "sql": "DISCARD ALL"})
+                client.process.ask({"do": "wipe"})
         for orphan in self.locks.orphans:
             self.observer.terminate(orphan.backend)
 
@@ -240,13 +309,15 @@ class _Run:
         if not client.woken or not set(blockers) <= set(client.waits_for):
             self._note_woken(client)
             names = self.locks.names(blockers)
+            self.effects.waits()
             self.recorder.note(EventKind.BLOCKED, client.name, client.statement.name, blockers=names)
         client.state, client.woken = State.BLOCKED, False
-        client.waits_for, client.blocked_since = blockers, time.monotonic()
+        client.waits_for, client.blocked_since, client.checked = blockers, time.monotonic(), False
 
     def _note_woken(self, client: Client) -> None:
         if client.woken:
             client.woken = False
+            self.effects.woken(client)
             self.recorder.note(EventKind.WOKEN, client.name, client.statement.name)
 
     def _wake(self, frozen: Sequence[Client]) -> bool:
@@ -255,6 +326,8 @@ class _Run:
         blocked = [c for c in self.clients if c.state is State.BLOCKED and c not in frozen]
         orphans = [c for c in self.locks.orphans if c not in frozen]
         if not blocked and not orphans:
+            return False
+        if self._kept(blocked) and not orphans:
             return False
         waits = self.locks.waits()
         for client in orphans:
@@ -270,8 +343,18 @@ class _Run:
                 return True
         return False
 
+    def _kept(self, blocked: Sequence[Client]) -> bool:
+        """Whether it is certain that nobody was set free in this turn: no transaction, nor part of one, has ended, and
+        no wait was given up (which its worker would have told)."""
+        turn = self.effects.turn()
+        if self.plan.points is None or turn.ended or turn.ended_everything or any(c.woken for c in self.clients):
+            return False
+        wires = [c.process.wire for c in blocked]
+        return not any(w.pending for w in wires) and not select.select(wires, [], [], 0)[0]
+
     def _note_deadlock(self, closer: Client) -> None:
         self._note_woken(closer)
+        self.effects.waits()
         if not closer.deadlocked:
             closer.deadlocked = True
             self.deadlocks.note(closer)
@@ -284,19 +367,24 @@ class _Run:
         if reply is None:
             raise DriverError(f"worker process {client.process.pid} ({client.name}) died by itself")
         self._note_woken(client)
+        if "gate" in reply:
+            assert self.plan.points is not None
+            self._suspect_deadlock(client)
+            client.park(self.plan.points.sites[reply["site"]])
+            return
         if "lost" in reply:
             kind = EventKind.INFO if client.commit_in_doubt else EventKind.FAIL
             message = f"connection lost: {reply['lost']}"
             self.recorder.note(kind, client.name, statement.name, sqlstate=reply.get("sqlstate"), message=message)
             self.committed = True
-            client.end()
             client.in_transaction = False
+            self.effects.answered(client, failed=True)
+            client.end()
             client.process.backend = 0
             return
-        took = time.monotonic() - client.asked_at
-        if took > DEADLOCK_TIMEOUT_S and not client.deadlocked and client.may_close_a_cycle(Action.RUN):
-            self.deadlocks.suspect(client)
+        self._suspect_deadlock(client)
         client.note_transaction(reply)
+        self.effects.answered(client, failed="error" in reply)
         self.committed = self.committed or not client.in_transaction
         if "error" in reply:
             self._failed(client, reply)
@@ -310,7 +398,11 @@ class _Run:
             return
         self.recorder.note(EventKind.OK, client.name, statement.name, rows=rows, message=tag)
         client.advance()
-        if statement.continue_if is not None and not meets(statement.continue_if, rows):
+        stops = statement.continue_if is not None and not meets(statement.continue_if, rows)
+        if stops and statement.opens:
+            client.stops = True  # once what it has done is committed
+        elif stops or client.stops:
+            client.stops = False
             client.end()
             self.recorder.note(EventKind.END, client.name, statement.name, message="its own `if` says stop")
 
@@ -323,6 +415,11 @@ class _Run:
         )
         client.advance()
         if client.worker.keep_going:
+            if statement.opens:  # alone, it would have been rolled back at once
+                client.process.ask({"do": "run", "sql": "ROLLBACK"})
+                client.in_transaction = False
+                self.effects.answered(client, failed=True)
+                client.advance()
             return
         ended = client.state is State.ENDED
         client.end()
@@ -333,41 +430,13 @@ class _Run:
         if not ended:
             self.recorder.note(EventKind.END, client.name, statement.name, message="stopped by the error")
 
+    def _suspect_deadlock(self, client: Client) -> None:
+        """Its step is over; it took long enough to have been in a deadlock that its function has swallowed."""
+        took = time.monotonic() - client.asked_at
+        if took > DEADLOCK_TIMEOUT_S and not client.deadlocked and client.may_close_a_cycle(Action.RUN):
+            self.deadlocks.suspect(client)
+
     # ------------------------------------------------------------------------------------------------- helpers
-
-    def _connect(self, pool: WorkerPool, conninfo: str) -> list[Client]:
-        processes = pool.take(len(self.plan.workers))
-        try:
-            return self._begin(processes, conninfo)
-        except BaseException:
-            for process in processes:  # some have an answer that nobody has read
-                if process.alive:
-                    process.kill()
-            raise
-
-    def _begin(self, processes: Sequence[WorkerProcess], conninfo: str) -> list[Client]:
-        clients = []
-        for worker, process in zip(self.plan.workers, processes, strict=True):
-            process.send(
-                {
-                    "do": "begin",
-                    "conninfo": conninfo,
-                    "role": worker.role,
-                    "wipe": process.dirty,
-                    "sigterm": worker.on_sigterm.value,
-                    "owned": self.owned,
-                }
-            )
-        for worker, process in zip(self.plan.workers, processes, strict=True):
-            reply = process.receive() or {"lost": "the process died by itself"}
-            if "error" in reply:  # its role: unknown, or not ours to take
-                raise UserSqlError(f"worker {worker.name}", reply["error"], sqlstate=reply["sqlstate"])
-            if "ready" not in reply:
-                raise DriverError(f"{worker.name} cannot begin: {reply['lost']}")
-            process.backend = reply["ready"]
-            process.dirty = any(s.session_state for s in worker.statements)
-            clients.append(Client(worker=worker, process=process, backend=process.backend))
-        return clients
 
     def _client(self, name: str) -> Client:
         return next(c for c in self.clients if c.name == name)

@@ -12,9 +12,8 @@ from pathlib import Path
 from harness.driver.client import Client, State
 from harness.driver.observer import Observer
 from harness.errors import DriverError
-from harness.model import Action
 
-DEADLOCK_QUIET_S = 0.002
+DEADLOCK_QUIET_S = 0.0015
 """Between a block and the next step that could close a cycle of waits: the waiter's own deadlock check is then due
 (deadlock_timeout is 1 ms on a server of ours). Once it is over, the worker that closes a cycle is always the victim."""
 _QUIET_BOUND_S = 30.0
@@ -41,18 +40,14 @@ class Locks:
     def names(self, backends: Sequence[int]) -> list[str]:
         return [self._by_backend[pid].name for pid in backends]
 
-    def keep_quiet(self, client: Client, action: Action) -> None:
-        """Before a step that could close a cycle, let the deadlock checks of those that wait pass."""
-        if client.may_close_a_cycle(action):
-            self.await_checks()
-
     def await_checks(self, stopped: Sequence[Client] = ()) -> None:
-        """Wait until the deadlock check of every waiter, but the stopped ones, is over.
+        """Wait until the deadlock check of every waiter, but the stopped ones, is over: to be done before a step that
+        could close a cycle.
 
         Time alone does not tell on a busy machine, where a backend may begin to wait, or wake up for its check, late.
         On a server of ours ask when its wait began, and see it asleep after the check was due.
         """
-        waiting = [c for c in self._waiting() if c not in stopped]
+        waiting = [c for c in self._waiting() if c not in stopped and not c.checked]
         if not waiting:
             return
         _sleep_until(max(c.blocked_since for c in waiting) + DEADLOCK_QUIET_S)
@@ -64,6 +59,8 @@ class Locks:
             if time.monotonic() > deadline:
                 raise DriverError(f"backends {backends} neither sleep nor go on")
             time.sleep(0.0002)
+        for client in waiting:
+            client.checked = True
 
     def freeze(self, acting: Client) -> list[Client]:
         """Stop all waiting backends but the one that asked first, in that order, so that who wakes first is a rule. On

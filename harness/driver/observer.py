@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg import pq
 
 from harness.errors import DriverError, HarnessError, UserSqlError
 from harness.model import Row, Script
@@ -30,6 +31,9 @@ SELECT format('%%I.%%I', n.nspname, c.relname) AS table FROM pg_class c JOIN pg_
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_%%' ORDER BY 1
 """
+
+
+_COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 
 
 class LedgerLockedError(DriverError):
@@ -130,11 +134,15 @@ class Observer:
 
     def run(self, sql: str, name: str) -> None:
         """Run one or more commands as the owner. Raises `UserSqlError`."""
-        try:
-            self.connection.execute(sql.encode(), prepare=False)
-        except psycopg.Error as e:
-            raise self._refused(name, e) from None
-        if self.connection.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE:
+        connection = self.connection.pgconn
+        # Straight through libpq: this happens several times before every execution.
+        result = connection.exec_(sql.encode())
+        if result.status in _COPYING:
+            self.connection.close()  # the server waits for rows that will never come
+            raise UserSqlError(name, "COPY from or to the client: use INSERT instead")
+        if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE):
+            raise self._refused(name, psycopg.errors.error_from_result(result))
+        if connection.transaction_status != pq.TransactionStatus.IDLE:
             self.connection.rollback()
             raise UserSqlError(name, "opens a transaction and never ends it: add COMMIT")
 

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.driver.names import Names
 from harness.driver.observer import Reading
-from harness.model import Worker
+from harness.model import Footprint, Site, Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """Where workers can be held inside their statements. ``sites``: by number. ``entry``: of a worker and its
+    statement (names) what that itself touches, and up to its first gate. ``isolation``: the database's default level,
+    in lower case."""
+
+    sites: Mapping[int, Site]
+    entry: Callable[[str, str], Footprint]
+    isolation: str = "read committed"
+    excluding: bool = False
+    """Some step may lock a whole table, for which even readers wait."""
+    may_undo: bool = False
+    """Some function has an EXCEPTION clause, so that any step may roll back part of its transaction."""
+    commit: Footprint = Footprint()
+    """What the end of a transaction may still run: deferred constraints and triggers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One execution's input: SQL with this execution's ids already in it. ``state``: how its ledger is read."""
+    """One execution's input: SQL with this execution's ids already in it. ``state``: how its ledger is read.
+    ``points``: None lets every statement run through, gates or not."""
 
     number: int
     names: Names
     workers: tuple[Worker, ...]
     setup: tuple[tuple[str, str], ...]
     state: Reading
+    points: Points | None = None

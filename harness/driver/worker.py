@@ -26,6 +26,13 @@ _JSON = (114, 3802)
 _BOOLEAN = 16
 _COPY = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 _BAD = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
+_ARRIVED = b"RHG00"
+_FIRST_TURN = 1_000_000_001
+"""Turn numbers are half of an advisory key: they start where no application's own keys are likely to be."""
+
+
+_NUMBERS = f"CREATE TEMPORARY SEQUENCE harness_turn AS integer START {_FIRST_TURN}"
+"""Sequences do not roll back: a gate's turn number is never given twice, not even after a subtransaction's end."""
 
 
 def serve(sock: socket.socket) -> NoReturn:
@@ -44,22 +51,32 @@ class _Worker:
         self.conninfo = ""
         self.connection: abc.PGconn | None = None
         self.stopped_backend_may_exist = False
+        self.gated = False
+        self.numbered = False
+        """The session has its sequence of turn numbers."""
+        self.turn = _FIRST_TURN - 1
+        """Number of the gate that was reached last."""
 
-    def do_begin(self, conninfo: str, role: str | None, wipe: bool, sigterm: str, owned: bool) -> None:
-        """Make the session as new; ``wipe``: also what earlier statements left in it."""
+    def do_begin(
+        self, conninfo: str, role: str | None, wipe: bool, sigterm: str, owned: bool, gated: bool = False
+    ) -> None:
+        """Make the session as new; ``wipe``: also what earlier statements left in it; ``gated``: tell the controller of
+        every gate that is reached (it holds the key that the session then waits for)."""
         signal.signal(signal.SIGTERM, signal.SIG_DFL if sigterm == "exit" else signal.SIG_IGN)
         self.stopped_backend_may_exist = owned
         if conninfo != self.conninfo:
             self._disconnect()
         kept = self.connection is not None
-        reply = self._begin(conninfo, role, wipe)
+        self.gated = False
+        reply = self._begin(conninfo, role, wipe, gated)
         if kept and "lost" in reply:  # it was terminated since the last execution, which shows only now
             self._disconnect()
-            reply = self._begin(conninfo, role, wipe)
-        self.wire.send(reply)
+            reply = self._begin(conninfo, role, wipe, gated)
+        self.gated = gated
+        self.wire.send({**reply, "turn": self.turn})
 
     def do_run(self, sql: str) -> None:
-        """Send one statement and report its result."""
+        """Send one statement and report its result; before that, every gate that it reaches."""
         self.wire.send(self._run(sql))
 
     def do_send(self, sql: str) -> None:
@@ -68,6 +85,10 @@ class _Worker:
         self.connection.send_query(sql.encode())
         self._flush(self.connection)
         self.wire.send({"sent": True})
+
+    def do_wipe(self) -> None:
+        """Let go of everything that the session holds."""
+        self.wire.send(self._wipe())
 
     def do_disconnect(self) -> None:
         """Close the connection, so that its database can be dropped or copied."""
@@ -85,20 +106,42 @@ class _Worker:
                 os.kill(self.connection.backend_pid, signal.SIGCONT)
         os._exit(0)
 
-    def _begin(self, conninfo: str, role: str | None, wipe: bool) -> Message:
+    def _begin(self, conninfo: str, role: str | None, wipe: bool, gated: bool) -> Message:
         if self.connection is None:
             self.connection = pq.PGconn.connect(conninfo.encode())
             if self.connection.status != pq.ConnStatus.OK:
                 return {"lost": self.connection.error_message.decode(errors="replace").strip()}
             self.conninfo = conninfo
             self.connection.nonblocking = 1
+            self.connection.notice_handler = self._noticed
+            self.numbered = False
         elif wipe or self.connection.transaction_status != pq.TransactionStatus.IDLE:
-            if self.connection.transaction_status != pq.TransactionStatus.IDLE:
-                self._run("ROLLBACK")
-            self._run("DISCARD ALL")
-        quoted = '"' + role.replace('"', '""') + '"' if role else ""
-        reply = self._run(f"SET ROLE {quoted}" if role else "RESET ROLE")
+            self._wipe()
+        reply: Message = {"ok": []}
+        if gated and not self.numbered:
+            self.turn = _FIRST_TURN - 1
+            reply = self._run(_NUMBERS)
+            self.numbered = "ok" in reply
+        if "ok" in reply:
+            quoted = '"' + role.replace('"', '""') + '"' if role else ""
+            reply = self._run(f"SET ROLE {quoted}" if role else "RESET ROLE")
         return {"ready": self.connection.backend_pid} if "ok" in reply else reply
+
+    def _wipe(self) -> Message:
+        assert self.connection is not None
+        if self.connection.transaction_status != pq.TransactionStatus.IDLE:
+            self._run("ROLLBACK")
+        self.numbered = False  # it goes with all that is temporary
+        return self._run("DISCARD ALL")
+
+    def _noticed(self, notice: abc.PGresult) -> None:
+        """A message of the server; those of gates are ours."""
+        if notice.error_field(pq.DiagnosticField.SQLSTATE) != _ARRIVED:
+            return
+        turn, site = map(int, (notice.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"").split())
+        self.turn = turn
+        if self.gated:
+            self.wire.send({"gate": turn, "site": site})
 
     def _disconnect(self) -> None:
         if self.connection is not None:

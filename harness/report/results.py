@@ -59,7 +59,23 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         "schedules_to_first_violation": result.schedules_to_first_violation,
         "seconds_to_first_violation": None if first is None else _seconds(first),
         "violations": [_violation(e, violation) for e in result.counterexamples for violation in e.violations],
+        **_inside(result),
         "notes": [_note(note) for check in result.checks for note in check.notes[:1]],
+    }
+
+
+def _inside(result: ScenarioResult) -> dict[str, Any]:
+    """How far the points inside functions were covered; nothing where none was used."""
+    covered = result.covered
+    if covered is None:
+        return {}
+    return {
+        "broken_serially": result.serially,
+        "points": covered.points,
+        "ordered_pairs": {"seen": covered.pairs, "possible": covered.possible},
+        "never_overlapped": list(covered.alone),
+        "opaque": [{"function": o.function, "reason": o.reason} for o in covered.opaque],
+        "pruned": covered.pruned,
     }
 
 

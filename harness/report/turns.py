@@ -13,6 +13,7 @@ SQL_LIMIT = 20_000
 DETAIL_LIMIT = 4_000
 MESSAGE_LIMIT = 72
 NAME_LIMIT = 40
+STEP_LIMIT = 56
 
 
 class CellKind(StrEnum):
@@ -27,6 +28,7 @@ class CellKind(StrEnum):
     CRASH = "crash"
 
 
+_BEGINNINGS = (EventKind.INVOKE, EventKind.STEP, EventKind.SIGTERM)
 _GRAVITY = {kind: rank for rank, kind in enumerate(CellKind)}
 
 
@@ -58,6 +60,8 @@ class Turns:
         self._drafts: dict[int, dict[str, _Draft]] = {}
         self._deadlocks: list[Event] = []
         self._operation: dict[str, Event] = {}
+        self._halves: dict[int, str] = {}
+        """Turns that went on from an overlap point: the text that says so."""
         self._waiting_since: dict[str, int] = {}
         self._spans: list[BlockedSpan] = []
 
@@ -77,7 +81,20 @@ class Turns:
             cycle = " ↔ ".join(self._name(worker) for worker in event.blockers)
             self._draft(event.turn, self._victim(event)).add(f"deadlock: {cycle}", CellKind.FAIL)
         self._deadlocks.clear()
+        self._join_halves()
         return {turn: {name: d.cell() for name, d in drafts.items()} for turn, drafts in self._drafts.items()}
+
+    def _join_halves(self) -> None:
+        """An overlap point at which nobody else came between is no step worth a line: its turn joins the one before."""
+        for turn in sorted(self._halves):
+            before = self._drafts.get(turn - 1, {})
+            now = self._drafts.get(turn, {})
+            if len(before) == len(now) == 1 and before.keys() == now.keys() and turn - 1 not in self.ledgers:
+                [(name, second)], first = now.items(), before[next(iter(before))]
+                if first.kind is CellKind.STEP and second.kind is not CellKind.WOKEN:
+                    second.take_over(first, self._halves[turn])
+                    self._drafts[turn - 1].pop(name)
+                    del self._drafts[turn - 1]
 
     def spans(self) -> tuple[BlockedSpan, ...]:
         """Every wait, by its first turn."""
@@ -95,15 +112,18 @@ class Turns:
             return draft.add(message if "SIGTERM" in message else f"SIGTERM {message}".rstrip(), CellKind.END)
         if event.kind is EventKind.END:
             return draft.add(f"ends: {message}" if message else "ends", CellKind.END)
-        if event.kind is EventKind.INVOKE:
+        if event.kind in (EventKind.INVOKE, EventKind.STEP):
             self._operation[event.worker] = event
         invoked = self._operation.get(event.worker, event)
         draft.sql = draft.sql or clean(invoked.sql or "", SQL_LIMIT)
-        return self._draw_operation(event, draft, step_text(invoked), invoked.sql, message)
+        if event.kind is EventKind.STEP and event.step.endswith("~"):
+            self._halves[event.turn] = _inside_text(event)
+        step = _inside_text(invoked) if invoked.kind is EventKind.STEP else step_text(invoked)
+        return self._draw_operation(event, draft, step, invoked.sql, message)
 
     def _draw_operation(self, event: Event, draft: _Draft, step: str, sql: str | None, message: str) -> None:
         match event.kind:
-            case EventKind.INVOKE:
+            case EventKind.INVOKE | EventKind.STEP:
                 draft.begin(step, CellKind.STEP)
             case EventKind.WOKEN:
                 draft.begin(f"woken: {step}", CellKind.WOKEN)
@@ -128,7 +148,7 @@ class Turns:
     def _follow_wait(self, event: Event) -> None:
         if event.kind is EventKind.BLOCKED:
             self._waiting_since.setdefault(event.worker, event.turn)
-        elif event.kind not in (EventKind.INVOKE, EventKind.SIGTERM) and event.worker in self._waiting_since:
+        elif event.kind not in _BEGINNINGS and event.worker in self._waiting_since:
             start = self._waiting_since.pop(event.worker)
             self._spans.append(BlockedSpan(worker=self._name(event.worker), start=start, end=event.turn))
 
@@ -179,11 +199,24 @@ class _Draft:
         self._raise_to(kind)
         self._open = False
 
+    def take_over(self, first: _Draft, half: str) -> None:
+        """This cell continues ``first``: it begins with that one's text in place of ``half``."""
+        whole = first.parts[-1]
+        self.parts = [*first.parts[:-1], *(p.replace(half, whole, 1) for p in self.parts)]
+        self.sql = first.sql or self.sql
+
     def cell(self) -> Cell:
         return Cell(text=" · ".join(self.parts), kind=self.kind, sql=self.sql, detail="\n".join(self.details))
 
     def _raise_to(self, kind: CellKind) -> None:
         self.kind = max(self.kind, kind, key=_GRAVITY.__getitem__)
+
+
+def _inside_text(event: Event) -> str:
+    """A step inside a function: the site and its statement, or the rest of it after an overlap point."""
+    if event.step.endswith("~"):
+        return f"{one_line(event.step.removesuffix('~'), NAME_LIMIT)} … with the snapshot taken before"
+    return f"{one_line(event.step, NAME_LIMIT)} {one_line(event.sql or '', STEP_LIMIT)}".rstrip()
 
 
 def _answer_detail(event: Event) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from harness.errors import ScenarioError
 from harness.model import (
     Expectation,
+    Follow,
     Json,
     Order,
     Scenario,
@@ -22,6 +23,7 @@ from harness.model import (
     Worker,
 )
 from harness.scenario import yamltext
+from harness.scenario.followed import check_followed
 from harness.scenario.macros import setup_scripts
 from harness.scenario.orders import check_order
 from harness.scenario.schema import InterleavingSpec, ScenarioSpec, StatementSpec, nearest
@@ -90,7 +92,8 @@ class _Resolver:
             state=state,
             users=self.users,
             jobs=self.jobs,
-            fresh_database=ddl or not ours,
+            fresh_database=ddl,
+            restore=not ours and not ddl,
         )
 
     def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -194,9 +197,13 @@ class _Resolver:
         return answers
 
     def _interleaving(self, i: int, spec: InterleavingSpec, workers: tuple[Worker, ...]) -> Order | Search:
+        inside = spec.points == "inside"
+        if spec.follow is not None:
+            choices = check_followed(self.document, ("orders", i, "follow"), spec.follow, workers)
+            return Follow(choices=choices, name=spec.name, inside=inside)
         if spec.order is None:
             assert spec.strategy is not None
-            return Search(strategy=spec.strategy, schedules=spec.schedules)
+            return Search(strategy=spec.strategy, schedules=spec.schedules, inside=inside)
         where: Path_ = ("orders", i)
         if isinstance(self.document.data["orders"][i], dict):
             where = (*where, "order")

@@ -181,19 +181,49 @@ StepInput = (
 Step = Annotated[StepSpec, BeforeValidator(_step, json_schema_input_type=StepInput)]
 
 
-class InterleavingSpec(_Strict):
-    """An exact order, or a strategy with a limit."""
+def _followed(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"step": value}
+    if isinstance(value, dict) and list(value.values()) == ["killed"]:
+        return {"step": next(iter(value)), "mark": "killed"}
+    raise PydanticCustomError(
+        "step", "a followed step is `worker.step`, or `worker.step: killed`; waits are not declared"
+    )
 
-    model_config = _exactly_one("order", "strategy")
+
+FollowedInput = (
+    Annotated[str, Field(description="as in a saved schedule: worker.step, worker.function:line, worker.kill")]
+    | Annotated[dict[str, Literal["killed"]], Field(min_length=1, max_length=1)]
+)
+FollowedStep = Annotated[StepSpec, BeforeValidator(_followed, json_schema_input_type=FollowedInput)]
+
+
+StrategyName = Literal["auto", "exhaustive", "preemption_bounded", "pct", "random_walk", "free_running"]
+
+
+class InterleavingSpec(_Strict):
+    """An exact order, choices to follow as near as can be, or a strategy with a limit."""
+
+    model_config = _exactly_one("order", "strategy", "follow")
 
     order: Annotated[list[Step] | None, Field(min_length=1)] = None
-    strategy: Literal["exhaustive", "random_walk"] | None = None
+    follow: Annotated[
+        list[FollowedStep] | None,
+        Field(min_length=1, description="choices of a counterexample, taken as near as they can be"),
+    ] = None
+    strategy: StrategyName | None = None
     schedules: Annotated[int | None, Field(ge=1, description="at most so many executions")] = None
+    points: Annotated[
+        Literal["inside", "statements"],
+        Field(description="inside: workers are also interleaved inside functions; statements: only between statements"),
+    ] = "inside"
     name: str = ""
     expect: Annotated[dict[str, Any], Field(description="answers in this order")] = {}
 
     @model_validator(mode="after")
     def _shape(self) -> Self:
+        if self.follow is not None:
+            return self._followed()
         _one_of(self, "order", "strategy")
         if self.schedules is not None and self.order is not None:
             raise PydanticCustomError("schedules", "`schedules` limits a strategy; an order is one execution")
@@ -203,10 +233,20 @@ class InterleavingSpec(_Strict):
             )
         return self
 
+    def _followed(self) -> Self:
+        _one_of(self, "order", "strategy", "follow")
+        if self.schedules is not None:
+            raise PydanticCustomError("schedules", "`schedules` limits a strategy; `follow` is one execution")
+        if self.expect:
+            raise PydanticCustomError(
+                "expect", "answers to followed choices are judged by serial equivalence: `expect` belongs to an order"
+            )
+        return self
+
 
 def _interleaving(value: Any) -> Any:
     if isinstance(value, str):
-        return {"strategy": "exhaustive" if value == "all" else value}
+        return {"strategy": "exhaustive", "points": "statements"} if value == "all" else {"strategy": value}
     return {"order": value} if isinstance(value, list) else value
 
 
@@ -214,7 +254,8 @@ Interleaving = Annotated[
     InterleavingSpec,
     BeforeValidator(
         _interleaving,
-        json_schema_input_type=Literal["all", "exhaustive", "random_walk"]
+        json_schema_input_type=Literal["all"]
+        | StrategyName
         | Annotated[list[Step], Field(min_length=1)]
         | InterleavingSpec,
     ),
@@ -281,7 +322,7 @@ class ScenarioSpec(_Strict):
     workers: Annotated[
         dict[Name, WorkerSpec], Field(min_length=1, max_length=8, json_schema_extra={"additionalProperties": False})
     ]
-    orders: Annotated[list[Interleaving], Field(min_length=1)] = [InterleavingSpec(strategy="exhaustive")]
+    orders: Annotated[list[Interleaving], Field(min_length=1)] = [InterleavingSpec(strategy="auto")]
     expect: Annotated[
         dict[str, Any],
         Field(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 from harness.model import Call, OnSigterm, Statement, StatementKind, Worker
@@ -13,10 +10,8 @@ from harness.scenario.macros import bind, pieces
 from harness.scenario.schema import StatementSpec, WorkerSpec
 from harness.scenario.scripts import install_scripts
 from harness.scenario.yamltext import Document, Path_
-from harness.sqltext import SqlSyntaxError, classify, leaves_session_state, split, unsupported
-
-RESERVED = ("kill", "term")
-_ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
+from harness.sqltext import SqlSyntaxError, split, unsupported
+from harness.statements import RESERVED, ROLE, make_statement, unique_names
 
 
 def build_worker(document: Document, name: str, spec: WorkerSpec, base: Path) -> Worker:
@@ -24,7 +19,7 @@ def build_worker(document: Document, name: str, spec: WorkerSpec, base: Path) ->
     where: Path_ = ("workers", name)
     if name in ("violation", "all"):
         raise document.error(where, f"{name!r} cannot name a worker")
-    if spec.role is not None and not _ROLE.fullmatch(spec.role):
+    if spec.role is not None and not ROLE.fullmatch(spec.role):
         raise document.error((*where, "role"), f"{spec.role!r} is not a role name")
     inner = [
         statement
@@ -40,7 +35,7 @@ def build_worker(document: Document, name: str, spec: WorkerSpec, base: Path) ->
         ]
     return Worker(
         name=name,
-        statements=tuple(_unique_names(inner)),
+        statements=tuple(unique_names(inner)),
         role=spec.role,
         on_sigterm=OnSigterm(spec.on_sigterm),
         keep_going=spec.keep_going,
@@ -105,26 +100,4 @@ def _own_sql(document: Document, where: Path_, spec: StatementSpec) -> Statement
     sql = found[0].text
     if problem := unsupported(sql):
         raise document.error_in_text(text, found[0].start, problem)
-    kind = classify(sql)
-    name = spec.name or (kind.value if kind not in (StatementKind.QUERY, StatementKind.DDL) else _first_word(sql))
-    return Statement(
-        name=name, sql=sql, kind=kind, continue_if=spec.continue_if, session_state=leaves_session_state(sql)
-    )
-
-
-def _first_word(sql: str) -> str:
-    match = re.search(r"[A-Za-z]+", sql)
-    return match[0].lower() if match else "statement"
-
-
-def _unique_names(statements: list[Statement]) -> Iterator[Statement]:
-    """A name that stands twice gets a number: refund, refund_2, …"""
-    taken = {s.name for s in statements}
-    seen: set[str] = set()
-    for s in statements:
-        if s.name in seen:
-            name = next(name for n in count(2) if (name := f"{s.name}_{n}") not in taken)
-            taken.add(name)
-            s = replace(s, name=name)
-        seen.add(s.name)
-        yield s
+    return make_statement(sql, name=spec.name, continue_if=spec.continue_if)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.model import Action, Choice, Effect, Order
+from harness.strategies.protocol import Facts
 
 
 class Fixed:
@@ -39,3 +40,6 @@ class Fixed:
 
     def observe(self, effect: Effect) -> None:
         """What a turn did makes no difference here."""
+
+    def facts(self) -> Facts:
+        return {}

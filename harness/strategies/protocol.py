@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from harness.model import Choice, Effect
+
+Facts = Mapping[str, float]
+"""What a strategy says of itself, for reports. Read where present: ``explored``: executions that have ended;
+``pruned``: those of them that turned out to repeat an earlier one in another order; ``serial``: 1 while the execution
+in hand is one of the serial orders, else 0; ``bound``: every schedule with at most so many preemptive switches has
+been executed; ``depth``, ``n``, ``k``, ``missed``: see `pct`; ``switches``, ``waiting``: see `exhaustive`."""
 
 
 class Strategy(Protocol):
     """Decides the schedules of a campaign, one execution after the other.
 
-    ``name`` is what reports say. ``exhausted``: every schedule of its space has been executed, or one that is
-    equivalent to it.
+    ``name`` is what reports say. ``exhausted``: every schedule has been executed, or one that is equivalent to it.
     """
 
     name: str
@@ -30,4 +36,8 @@ class Strategy(Protocol):
 
     def observe(self, effect: Effect) -> None:
         """What the turn that was chosen last has done. Called once after every turn."""
+        ...
+
+    def facts(self) -> Facts:
+        """Figures for reports, as they are now."""
         ...

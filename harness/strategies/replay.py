@@ -1,16 +1,31 @@
-"""A saved schedule, exactly."""
+"""A saved schedule, exactly; or, after the SQL was changed, as nearly as it still can be followed."""
 
 from __future__ import annotations
 
+import re
+
 from harness.errors import NondeterminismError
 from harness.model import Action, Choice, Effect, Schedule
+from harness.strategies.protocol import Facts
+
+_SITE = re.compile(r"(?P<function>.*):(?P<line>\d+)(\.\d+)?~?")
+EXTRA_TURNS = 10_000
+"""New points that an adapted replay lets workers pass on their way to the saved ones, in all."""
 
 
 class Replay:
     """Repeats ``schedule`` once and compares what is enabled at every step.
 
-    ``exact`` (the SQL is the same): a difference is a `NondeterminismError`. Otherwise the nearest enabled choice
-    (same worker and step, else same worker, else the first) is taken and ``adapted`` says so.
+    ``exact`` (the SQL is the same): a difference is a `NondeterminismError`. Otherwise it follows the saved choices by
+    the names of steps. Where the wanted worker stands at another step than the saved one:
+
+    - at one that the saved schedule does not know: it walks on until it reaches the wanted one; but another line of the
+      wanted line's function stands in for it, unless it is nearer to a line before that (an edit moves lines);
+    - at one that is itself wanted later: the saved step is gone, and is left out;
+    - else whatever it can do stands in.
+
+    Choices of workers that wait or have ended are left out. What is left at the end runs worker by worker. ``adapted``
+    says that anything of the kind was necessary.
     """
 
     name = "replay"
@@ -19,7 +34,9 @@ class Replay:
         self._decisions = schedule.decisions
         self._exact = exact
         self._turn = 0
+        self._extra = EXTRA_TURNS
         self._started = False
+        self._known = {(c.worker, c.step) for d in schedule.decisions for c in (d.choice, *d.enabled)}
         self.adapted = False
 
     @property
@@ -28,32 +45,72 @@ class Replay:
 
     def start(self) -> bool:
         first, self._started = not self._started, True
-        self._turn = 0
+        self._turn, self._extra = 0, EXTRA_TURNS
         return first
 
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
-        turn, self._turn = self._turn, self._turn + 1
-        if turn >= len(self._decisions):
-            if self._exact and enabled:
-                raise NondeterminismError(f"T{turn}: {enabled[0]} is possible; the saved schedule had ended")
-            self.adapted = self.adapted or bool(enabled)
-            return enabled[0] if enabled else None
-        decision = self._decisions[turn]
-        if set(decision.enabled) != set(enabled):
-            if self._exact:
-                raise NondeterminismError(
-                    f"T{turn}: enabled now {', '.join(map(str, enabled)) or 'nothing'}; "
-                    f"in the saved schedule {', '.join(map(str, decision.enabled)) or 'nothing'}"
-                )
-            self.adapted = True
-        wanted = decision.choice
-        if wanted.action in (Action.KILL, Action.TERM) or any(
-            (c.worker, c.step) == (wanted.worker, wanted.step) for c in enabled
-        ):
-            return wanted
-        if not enabled:
-            return None
-        return min(enabled, key=lambda c: c.worker != wanted.worker)
+        return self._same(enabled) if self._exact else self._nearest(enabled)
 
     def observe(self, effect: Effect) -> None:
         """What a turn did makes no difference here."""
+
+    def facts(self) -> Facts:
+        return {}
+
+    # ------------------------------------------------------------------------------------------------ internals
+
+    def _same(self, enabled: tuple[Choice, ...]) -> Choice | None:
+        turn, self._turn = self._turn, self._turn + 1
+        if turn >= len(self._decisions):
+            if enabled:
+                raise NondeterminismError(f"T{turn}: {enabled[0]} is possible; the saved schedule had ended")
+            return None
+        decision = self._decisions[turn]
+        if set(decision.enabled) != set(enabled):
+            raise NondeterminismError(
+                f"T{turn}: enabled now {', '.join(map(str, enabled)) or 'nothing'}; "
+                f"in the saved schedule {', '.join(map(str, decision.enabled)) or 'nothing'}"
+            )
+        return decision.choice
+
+    def _nearest(self, enabled: tuple[Choice, ...]) -> Choice | None:
+        while self._turn < len(self._decisions):
+            decision = self._decisions[self._turn]
+            wanted = decision.choice
+            self.adapted = self.adapted or set(decision.enabled) != set(enabled)
+            if wanted.action in (Action.KILL, Action.TERM):
+                self._turn += 1
+                return wanted
+            own = next((c for c in enabled if c.worker == wanted.worker), None)
+            if own is not None and own.step == wanted.step:
+                self._turn += 1
+                return wanted
+            self.adapted = True
+            if own is not None and self._extra > 0 and self._comes_before(own, wanted):
+                self._extra -= 1
+                return own  # and the saved choice is still to come
+            self._turn += 1
+            if own is not None and not self._is_wanted_later(own):
+                return own
+        self.adapted = self.adapted or bool(enabled)
+        return enabled[0] if enabled else None
+
+    def _comes_before(self, own: Choice, wanted: Choice) -> bool:
+        """Whether the step is new, and the wanted one is still to be expected behind it."""
+        if (own.worker, own.step) in self._known:
+            return False
+        here, there = _site(own.step), _site(wanted.step)
+        if here is None or there is None or here[0] != there[0]:
+            return True
+        lines = {site[1] for w, step in self._known if w == own.worker and (site := _site(step)) and site[0] == here[0]}
+        nearest = min(lines, key=lambda line: (abs(line - here[1]), line != there[1], line))
+        return nearest < there[1]
+
+    def _is_wanted_later(self, own: Choice) -> bool:
+        return any((d.choice.worker, d.choice.step) == (own.worker, own.step) for d in self._decisions[self._turn :])
+
+
+def _site(step: str) -> tuple[str, int] | None:
+    """Function and line of a point inside a function; None for a client's statement or a commit."""
+    found = _SITE.fullmatch(step)
+    return None if found is None else (found["function"], int(found["line"]))

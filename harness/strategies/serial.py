@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.model import Choice, Effect
+from harness.strategies.protocol import Facts
 
 
 class Serial:
@@ -29,3 +30,6 @@ class Serial:
 
     def observe(self, effect: Effect) -> None:
         """What a turn did makes no difference here."""
+
+    def facts(self) -> Facts:
+        return {}

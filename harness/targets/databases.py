@@ -8,10 +8,10 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -23,6 +23,7 @@ from harness.targets.protocol import Target
 
 _APPLICATION = "refund-harness databases"
 _DESERTED_TIMEOUT_S = 2.0
+Prepared = TypeVar("Prepared")
 
 
 class Databases:
@@ -39,6 +40,7 @@ class Databases:
         self._token = secrets.token_hex(4)
         self._count = 0
         self._templates: dict[str, str] = {}
+        self._derived: dict[tuple[str, str], tuple[str, Any]] = {}
         self._names: list[str] = []
         self._conn = connect(target.conninfo(target.maintenance_database), application_name=_APPLICATION)
         # Copying files ends with a checkpoint: the faster way on a server of ours, an imposition on another's.
@@ -58,6 +60,25 @@ class Databases:
                 self._require_roles(roles)
                 self._templates[key] = self._install(scripts)
             return self._templates[key]
+
+    def derived(
+        self, template: str, key: str, prepare: Callable[[psycopg.Connection[Any]], Prepared]
+    ) -> tuple[str, Prepared]:
+        """The name of a template made from another one by ``prepare`` (given an autocommit connection to it), and what
+        that returned. Made once per ``template`` and ``key``."""
+        with self._lock:
+            if (template, key) not in self._derived:
+                name = self.clone(template)
+                try:
+                    with connect(self._target.conninfo(name), application_name=_APPLICATION) as conn:
+                        value = prepare(conn)
+                    self._wait_until_deserted(name, _DESERTED_TIMEOUT_S)
+                except BaseException:
+                    self.drop(name)
+                    raise
+                self._derived[template, key] = name, value
+            made: tuple[str, Prepared] = self._derived[template, key]
+            return made
 
     def clone(self, template: str) -> str:
         """The name of a new database with everything that is in ``template``."""

@@ -10,7 +10,7 @@ from plans import FRESH, TABLES, kinds, order, plan, rows, worker
 from harness.driver.controller import Controller
 from harness.driver.pool import WorkerPool
 from harness.errors import NondeterminismError, UserSqlError
-from harness.model import Choice, EventKind, Execution, Script, Statement, Worker
+from harness.model import Choice, Effect, EventKind, Execution, Script, Statement, Worker
 from harness.strategies.fixed import Fixed
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
@@ -171,6 +171,9 @@ class _GivesUp:
 
     def start(self) -> bool:
         return True
+
+    def observe(self, effect: Effect) -> None:
+        pass
 
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         if not self._choices:

@@ -14,7 +14,7 @@ from harness.campaign import Options, run_campaign
 from harness.driver.pool import WorkerPool
 from harness.model import ScenarioResult
 from harness.scenario import load_scenario
-from harness.stage import Stage
+from harness.stage import Stages
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
@@ -40,11 +40,11 @@ def campaign(tmp_path: Path, target: EmbeddedTarget, databases: Databases, pool:
         whole = {"version": 1, "name": name, "install": install, **scenario}
         path.write_text(json.dumps(whole), encoding="utf-8")
         loaded = load_scenario(path)
-        stage = Stage(loaded, target, databases, pool)
+        stages = Stages(loaded, target, databases, pool)
         try:
-            return run_campaign(loaded, stage, Options(folder=tmp_path), _Silent(), target.server_version)
+            return run_campaign(loaded, stages, Options(folder=tmp_path), _Silent(), target.server_version)
         finally:
-            stage.close()
+            stages.close()
 
     return run
 

@@ -7,21 +7,24 @@ from typing import Any
 
 import pytest
 from histories import run, scenario
+from orders import taken
 
 from harness.campaign import Options, conclude
+from harness.coverage import Coverage
 from harness.errors import DriverError, HarnessError, NondeterminismError, ScenarioError, TargetError, UsageError
-from harness.model import CheckResult, Order, ScenarioResult, Search, Verdict, Violation
+from harness.model import CheckResult, Opaque, Order, ScenarioResult, Search, Verdict, Violation
 from harness.run import EXIT_CODES, worst
-from harness.tally import KEEP, Tally
+from harness.tally import KEEP, Searched, Tally
 
 PASS, VIOLATION, INCONCLUSIVE, ERROR = Verdict.PASS, Verdict.VIOLATION, Verdict.INCONCLUSIVE, Verdict.ERROR
+ALL = Searched(strategy="exhaustive", executed=6, exhausted=True)
 WORKERS = run("a begin\na refund\na commit\nb refund").scenario.workers
 
 
 def told(
     *seen: str,
     executed: int = 6,
-    searches: tuple[tuple[str, int, bool], ...] = (("exhaustive", 6, True),),
+    searches: tuple[Searched, ...] = (ALL,),
     expect: tuple[str, ...] = (),
     require_exhausted: bool = False,
     error: str | None = None,
@@ -32,24 +35,55 @@ def told(
     counted.violations = {c: [Violation(check=c, message="")] for c in seen}
     if seen:
         counted.first_violation = (3, 0.5)
-    plan = (Search(strategy=searches[0][0]) if searches else Order(steps=()),)
+    plan = (Search(strategy=searches[0].strategy) if searches else Order(steps=()),)
     found = scenario(WORKERS, expect_violation=expect, interleavings=plan)
     return conclude(found, Options(require_exhausted=require_exhausted), counted, "18.6", 1.0, error)
 
 
 NOT_INSIDE = "nothing was interleaved inside a statement."
-SAMPLED = (("random_walk", 100, False),)
+SAMPLED = (Searched(strategy="random_walk", executed=100, exhausted=False),)
+INSIDE = replace(ALL, strategy="auto", inside=True)
+PCT = Searched(
+    strategy="auto", executed=2000, exhausted=False, inside=True, facts={"depth": 3, "n": 2, "k": 18, "missed": 0.0123}
+)
+TOGETHER = Searched(strategy="free_running", executed=200, exhausted=False, facts={"released": 200, "hits": 31})
+SEEN = Coverage()
+for text in ("a.x b.x b.y a.y", "b.x a.x b.y a.y"):
+    SEEN.add(taken(text))
 CASES: dict[str, tuple[dict[str, Any], Verdict, Verdict, str]] = {
     "every order was executed": (
         {}, PASS, PASS,
-        "All 6 orders of the 4 statements of 2 workers executed on PostgreSQL 18.6: no check failed. Nothing was "
-        "interleaved inside a statement."),
+        "Every order of the 4 statements of 2 workers was covered by 6 executions on PostgreSQL 18.6: no check "
+        "failed. Nothing was interleaved inside a statement."),
+    "every point was covered": (
+        {"searches": (INSIDE,), "coverage": SEEN}, PASS, PASS,
+        "Every interleaving of the 4 statements of 2 workers at their 4 points was covered by 6 executions on "
+        "PostgreSQL 18.6: no violation is possible at these points. At a.y no other worker was ever under way."),
+    "every point but those of a function that runs as one step": (
+        {"searches": (INSIDE,), "opaque": (Opaque(function="pay", reason="BEGIN ATOMIC"),)}, PASS, PASS,
+        "Pay ran as one step (BEGIN ATOMIC)."),
+    "every point, and one exact order": (
+        {"searches": (INSIDE,), "orders": 1}, PASS, PASS, "covered by 6 executions and 1 exact order on PostgreSQL"),
+    "every point, and all statements": ({"searches": (INSIDE, ALL)}, PASS, PASS, "18.6: no check failed"),
+    "with what probability it was missed": (
+        {"searches": (PCT,)}, PASS, PASS,
+        "2,000 schedules by auto executed (a given race of depth 3 among n=2 workers and at most k=18 points is missed "
+        "by pct with probability below 0.012) on PostgreSQL 18.6: no check failed. Other orders were not tried."),
+    "broken even serially": (
+        {"seen": ["deadlock"], "serially": True}, VIOLATION, VIOLATION,
+        "Broken even serially: deadlock was violated with the workers one after the other."),
+    "released together": (
+        {"seen": ["deadlock"], "searches": (TOGETHER,)}, VIOLATION, VIOLATION,
+        "deadlock was violated in 31 of 200 executions in which the workers were released together"),
+    "released together, nothing found": (
+        {"searches": (replace(TOGETHER, facts={"released": 200, "hits": 0}),)}, PASS, PASS,
+        "released together, in no order: a chance, not a proof"),
     "some orders were sampled": (
         {"searches": SAMPLED}, PASS, PASS,
         f"100 schedules by random_walk executed on PostgreSQL 18.6: no check failed. Other orders were not tried and "
         f"{NOT_INSIDE}"),
     "one exact order": ({"searches": (), "orders": 1}, PASS, PASS, "1 exact order executed on PostgreSQL 18.6"),
-    "two exact orders and all": ({"orders": 2}, PASS, PASS, "of 2 workers and 2 exact orders executed"),
+    "two exact orders and all": ({"orders": 2}, PASS, PASS, "covered by 6 executions and 2 exact orders on"),
     "the budget ended first": (
         {"searches": SAMPLED, "out_of_time": True}, PASS, PASS,
         f"Other orders were not tried, the budget ended before the limits and {NOT_INSIDE}"),
@@ -57,7 +91,7 @@ CASES: dict[str, tuple[dict[str, Any], Verdict, Verdict, str]] = {
     "exhaustion was asked for and not reached": (
         {"require_exhausted": True, "searches": SAMPLED}, PASS, INCONCLUSIVE, "Other orders were not tried"),
     "exhaustion was asked for and one search of two reached it": (
-        {"require_exhausted": True, "searches": (("exhaustive", 6, True), *SAMPLED)}, PASS, INCONCLUSIVE,
+        {"require_exhausted": True, "searches": (ALL, *SAMPLED)}, PASS, INCONCLUSIVE,
         "no check failed"),
     "exhaustion was asked for and nothing was searched": (
         {"require_exhausted": True, "searches": (), "orders": 1}, PASS, INCONCLUSIVE, "no check failed"),

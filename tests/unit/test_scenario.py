@@ -50,7 +50,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert tuple(i.name for i in s.invariants) == LEDGER_INVARIANTS
     assert all(i.about for i in s.invariants)
     assert {i.name for i in s.state} == {"story_jobs", "user_balances", "balance_transactions"}
-    assert s.interleavings == (Search(strategy="exhaustive"),)
+    assert s.interleavings == (Search(strategy="auto", inside=True),)
     assert (s.setup, s.users, s.jobs, s.expect, s.expect_violation, s.fresh_database) == ((), (), (), {}, (), False)
     [only] = s.workers
     assert (only.name, only.role, only.on_sigterm, only.keep_going) == ("a", None, "exit", False)
@@ -158,6 +158,7 @@ orders:
   - all
   - random_walk
   - {strategy: random_walk, schedules: 7}
+  - {strategy: pct, points: statements}
 expect: {a: {x: [1, null, {y: true}]}, violation: [deadlock, one_refund_per_job]}
 """,
     )
@@ -173,7 +174,8 @@ expect: {a: {x: [1, null, {y: true}]}, violation: [deadlock, one_refund_per_job]
     )
     assert second == Order(steps=steps, name="killed", expect={"b": ({"x": 1}, {"sqlstate": "40001"})})
     assert searches == [
-        Search(strategy="exhaustive"), Search(strategy="random_walk"), Search(strategy="random_walk", schedules=7),
+        Search(strategy="exhaustive", inside=False), Search(strategy="random_walk"),
+        Search(strategy="random_walk", schedules=7), Search(strategy="pct", inside=False),
     ]  # fmt: skip
     assert s.expect == {"a": {"x": [1, None, {"y": True}]}}
     assert s.expect_violation == ("deadlock", "one_refund_per_job")
@@ -181,20 +183,22 @@ expect: {a: {x: [1, null, {y: true}]}, violation: [deadlock, one_refund_per_job]
 
 
 @pytest.mark.parametrize(
-    ("extra", "fresh"),
+    ("extra", "fresh", "restore"),
     [
-        ("", False),
-        ("install: [migrations, variants/as_described.sql]\n", False),
-        ("install: [own.sql]\n", True),
-        ("  b: {statements: [CREATE TABLE t ()]}\n", True),
-        ("  b: {statements: [{apply: rollback}]}\n", True),
+        ("", False, False),
+        ("install: [migrations, variants/as_described.sql]\n", False, False),
+        ("install: [own.sql]\n", False, True),
+        ("  b: {statements: [CREATE TABLE t ()]}\n", True, False),
+        ("  b: {statements: [{apply: rollback}]}\n", True, False),
     ],
 )
-def test_when_an_execution_needs_a_database_of_its_own(tmp_path: Path, extra: str, fresh: bool) -> None:
+def test_when_an_execution_needs_a_database_of_its_own(
+    tmp_path: Path, extra: str, fresh: bool, restore: bool
+) -> None:
     (tmp_path / "own.sql").write_text("SELECT 1")
     block = "version: 1\nname: small\nworkers:\n  a: {statements: [SELECT 1]}\n"
     s = load(tmp_path, block + extra)
-    assert s.fresh_database is fresh
+    assert (s.fresh_database, s.restore) == (fresh, restore)
     if "own" in extra:
         assert (s.invariants, s.state) == ((), ())
 

@@ -154,7 +154,7 @@ GENERATED: dict[str, tuple[str, Ledger, Ledger]] = {
     "a sequence with gaps": (
         "ok", paper({"seq": 4, "n": 1}, {"seq": 9, "n": 2}), paper({"seq": 1, "n": 1}, {"seq": 2, "n": 2})),
     "a sequence in another order": (
-        "bad", paper({"seq": 4, "n": 2}, {"seq": 9, "n": 1}), paper({"seq": 1, "n": 1}, {"seq": 2, "n": 2})),
+        "note", paper({"seq": 4, "n": 2}, {"seq": 9, "n": 1}), paper({"seq": 1, "n": 1}, {"seq": 2, "n": 2})),
 }  # fmt: skip
 
 

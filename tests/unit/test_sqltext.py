@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 
 from harness.model import StatementKind
 from harness.sqltext import (
-    Catalog,
     SqlSyntaxError,
     Template,
     classify,
-    footprint,
     leaves_session_state,
     split,
     unsupported,
@@ -201,62 +199,3 @@ def test_an_unknown_variable_is_a_key_error_and_a_numbered_one_a_parameter() -> 
     assert Template("SELECT :'a', :'b', :'a'").numbered(parameters) == "SELECT  $2,  $3,  $4"
     assert parameters == ["zero", "a", "b", "a"]
     assert Template("SELECT :'a' + :'b'").replaced({"a": ":'b'", "b": ":'a'"}) == "SELECT :'b' + :'a'"
-
-
-# --------------------------------------------------------------------------------------------------- footprint
-
-TABLES = frozenset("abcd")
-
-
-def made(name: str, body: str, language: str = "plpgsql", returns: str = "void") -> tuple[str, str]:
-    return language, f"CREATE FUNCTION public.{name}() RETURNS {returns} LANGUAGE {language} AS $f$\n{body}\n$f$"
-
-
-FUNCTIONS = {
-    "one": (made("one", "BEGIN UPDATE a SET x = 1; END"),),
-    "two": (made("two", "DECLARE v int := (SELECT max(x) FROM b); BEGIN PERFORM public.one(); END"),),
-    "twice": (made("twice", "SELECT 1 FROM b", "sql", "int"), made("twice", "BEGIN DELETE FROM c; END")),
-    "sql": (made("sql", "UPDATE c SET x = 2; SELECT one()", "sql", "int"),),
-    "atomic": (("sql", "CREATE FUNCTION atomic() RETURNS int BEGIN ATOMIC SELECT x FROM a; END"),),
-    "broken": (("sql", "CREATE FUNCTION"),),
-    "again": (made("again", "BEGIN PERFORM again() FROM a; PERFORM mutual(); END"),),
-    "mutual": (made("mutual", "BEGIN PERFORM again() FROM b; END"),),
-    "assigns": (made("assigns", "DECLARE n int; z int[]; BEGIN n := (SELECT 1 FROM a); n = (SELECT 1 FROM b); "
-                     "z[1] := f(q := 1); IF EXISTS (SELECT FROM c) THEN NULL; END IF; END"),),
-    "loops": (made("loops", "DECLARE r record; c CURSOR FOR SELECT FROM a; BEGIN FOR r IN SELECT FROM b LOOP NULL; "
-                   "END LOOP; EXCEPTION WHEN OTHERS THEN DELETE FROM c; END"),),
-    "executes": (made("executes", "BEGIN EXECUTE 'DELETE FROM a'; END"),),
-    "loops_over": (made("loops_over", "DECLARE r record; BEGIN FOR r IN EXECUTE 'TABLE a' LOOP NULL; END LOOP; END"),),
-    "returns": (made("returns", "BEGIN RETURN QUERY EXECUTE 'SELECT 1 FROM a'; END", returns="SETOF int"),),
-    "opens": (made("opens", "DECLARE c refcursor; BEGIN OPEN c FOR EXECUTE 'TABLE a'; END"),),
-    "calls_it": (made("calls_it", "BEGIN PERFORM executes(); END"),),
-    "python": (made("python", "plpy.execute('...')", "plpython3u"),),
-    "fires": (made("fires", "BEGIN NEW.x := one(); IF TG_OP = 'INSERT' THEN INSERT INTO d VALUES (OLD.x); END IF; "
-                   "RETURN NEW; END", returns="trigger"),),
-    "damaged": (made("damaged", "BEGIN NOT SQL; END"),),
-}  # fmt: skip
-CATALOG = Catalog(functions=FUNCTIONS, triggers={"c": ("fires",)}, tables=TABLES)
-
-
-@pytest.mark.parametrize(
-    ("sql", "touched"),
-    [
-        ("SELECT 1", ""), ("SELECT now(), unknown_function()", ""), ("BEGIN", ""), ("SET x.y = 1", ""),
-        ("SELECT * FROM a JOIN public.b ON true WHERE EXISTS (SELECT FROM nowhere)", "ab"),
-        ("WITH x AS (DELETE FROM a RETURNING 1) INSERT INTO b SELECT * FROM x", "ab"),
-        ("SELECT :'v' FROM d FOR UPDATE", "d"), ("LOCK TABLE d", "d"),
-        ("MERGE INTO a USING b ON true WHEN MATCHED THEN DELETE", "ab"),
-        ("SELECT one()", "a"), ("SELECT public.two() AS answer", "ab"), ("CALL two()", "ab"),
-        ("SELECT 1 FROM two() WHERE one() IS NULL", "ab"),
-        ("SELECT twice()", "abcd"), ("SELECT sql()", "acd"), ("UPDATE c SET x = 1", "acd"),
-        ("SELECT again()", "ab"), ("SELECT assigns()", "abcd"), ("SELECT loops()", "abcd"),
-        ("SELECT executes()", None), ("SELECT loops_over()", None), ("SELECT returns()", None),
-        ("SELECT opens()", None), ("SELECT calls_it()", None), ("SELECT python()", None), ("SELECT atomic()", None),
-        ("SELECT broken()", None), ("SELECT damaged()", None), ("SELEKT", None), (DEEP, None),
-        ("DO $$BEGIN DELETE FROM a; END$$", None), ("EXECUTE prepared", None), ("FETCH c", None),
-        ("DROP TABLE a", None), ("TRUNCATE a", None), ("ALTER TABLE a ADD x int", None),
-        ("SELECT 1; DROP TABLE a", None),
-    ],
-)  # fmt: skip
-def test_footprint(sql: str, touched: str | None) -> None:
-    assert footprint(sql, CATALOG) == (None if touched is None else frozenset(touched))

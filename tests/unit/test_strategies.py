@@ -10,6 +10,8 @@ from itertools import islice
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated import System, Transaction
+from simulated import execute as simulate
 
 from harness.errors import NondeterminismError
 from harness.model import Action, Choice, Decision, Order, OrderStep, Schedule
@@ -17,6 +19,7 @@ from harness.strategies.exhaustive import Exhaustive
 from harness.strategies.fixed import Fixed
 from harness.strategies.protocol import Strategy
 from harness.strategies.random_walk import RandomWalk
+from harness.strategies.registry import DEFAULT_LIMITS, NAMES, make
 from harness.strategies.replay import Replay
 from harness.strategies.serial import Serial
 
@@ -117,12 +120,13 @@ def _replay(workers: dict[str, Sequence[str]]) -> Replay:
 
 
 STRATEGIES: dict[str, Callable[[dict[str, Sequence[str]]], Strategy]] = {
-    "exhaustive": lambda _: Exhaustive(),
-    "random_walk": lambda _: RandomWalk(0),
+    **{name: lambda w, name=name: make(name, seed=0, limit=50, workers=list(w)) for name in NAMES},
     "fixed": lambda w: Fixed(order("b.0+l a.0x a.0+l a.kill" if "b" in w else "")),
     "serial": lambda w: Serial(list(reversed(w))),
     "replay": _replay,
 }
+ONE_SHOT = ("fixed", "serial", "replay")
+NOTHING_TWICE = ("exhaustive", "preemption_bounded")
 
 
 @pytest.mark.parametrize("workers", PROGRAMS.values(), ids=PROGRAMS.keys())
@@ -144,11 +148,54 @@ def test_contract(name: str, workers: dict[str, Sequence[str]]) -> None:
             assert not last.enabled(), "it ended while somebody could act"
             found.append(shown(schedule))
         assert found, "no execution at all"
-        if name in ("fixed", "serial", "replay"):
+        if name in ONE_SHOT:
             assert len(found) == 1
-            assert not strategy.start()
+        if name in NOTHING_TWICE:
+            assert len(set(found)) == len(found)
+        if name in ONE_SHOT or strategy.exhausted:
+            assert not any(strategy.start() for _ in range(3)), "done is done"
         runs.append(found)
     assert runs[0] == runs[1]
+
+
+SYSTEMS: dict[str, System] = {
+    "a lost update": {w: (Transaction((("read", "t", 0), ("write", "t", 0))),) for w in "ab"},
+    "a deadlock": {
+        "a": (Transaction((("write", "t", 0), ("write", "u", 0))),),
+        "b": (Transaction((("write", "u", 0), ("write", "t", 0)), repeatable=True),),
+        "c": (Transaction((("table", "t"),)),),
+    },
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS.keys())
+@pytest.mark.parametrize("name", NAMES)
+def test_a_strategy_that_is_told_effects_knows_nothing_of_another_beside_it(name: str, system: System) -> None:
+    """Alone or taking turns with a second one, as campaigns side by side do: the same choices, and true figures."""
+
+    def fresh() -> Strategy:
+        return make(name, seed=7, limit=60, workers=list(system))
+
+    def orders(strategy: Strategy, count: int) -> list[tuple[str, ...]]:
+        return [simulate(strategy, system)[0] for _ in islice(iter(strategy.start, False), count)]
+
+    alone, one, other = fresh(), fresh(), fresh()
+    expected = orders(alone, 60)
+    found: list[tuple[str, ...]] = []
+    for _ in range(60):
+        found += orders(one, 1)
+        orders(other, 2)
+    assert found == expected
+    alone.start()
+    assert alone.facts()["explored"] == len(expected)
+    if name in NOTHING_TWICE:
+        assert len(set(expected)) == len(expected)
+
+
+def test_a_name_that_no_strategy_has() -> None:
+    with pytest.raises(KeyError, match="best"):
+        make("best", seed=0, limit=1, workers=["a"])
+    assert set(DEFAULT_LIMITS) >= set(NAMES)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4])
@@ -161,10 +208,11 @@ def test_exhaustive_gives_each_order_of_two_free_workers_once(n: int) -> None:
 
 
 def test_exhaustive_begins_serially_and_prefers_the_current_worker() -> None:
-    assert all_executions(Exhaustive(), TWO)[:3] == [
+    assert all_executions(Exhaustive(), TWO)[:4] == [
         "a.0x a.1x b.0x b.1x",
         "a.0x b.0x b.1x a.1x",
-        "a.0x b.0x a.1x b.1x",
+        "b.0x b.1x a.0x a.1x",
+        "b.0x a.0x a.1x b.1x",
     ]
 
 
@@ -306,33 +354,6 @@ def test_a_replay_loses_the_answer_again_where_the_step_is_still_possible() -> N
         replay = Replay(Schedule(seed=0, decisions=(Decision(choice=lost, enabled=enabled),)), exact=exact)
         replay.start()
         assert replay.choose(enabled) == lost
-
-
-def walks(seed: int, count: int) -> list[str]:
-    walk, found = RandomWalk(seed), []
-    for _ in range(count):
-        walk.start()
-        found.append(shown(execute(walk, TWO)))
-    return found
-
-
-def test_random_walk_gives_other_executions_and_other_seeds_other_draws() -> None:
-    assert len(set(walks(0, 200))) == math.comb(4, 2)
-    assert walks(0, 20) != walks(1, 20)
-
-
-def test_a_random_walk_draws_the_same_whatever_came_before() -> None:
-    walk = RandomWalk(5)
-    for _ in range(3):
-        walk.start()  # executions that ended at once
-    walk.start()
-    assert shown(execute(walk, TWO)) == walks(5, 4)[-1]
-
-
-def test_a_random_walk_never_ends_by_itself() -> None:
-    walk = RandomWalk(0)
-    assert all(walk.start() for _ in range(100))
-    assert not walk.exhausted
 
 
 FIXED: dict[str, tuple[str, dict[str, Sequence[str]], str, list[str]]] = {

@@ -1,0 +1,82 @@
+"""What other people's tests call: one scenario file, run and judged.
+
+Importing this loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.model import ScenarioResult
+
+__all__ = ["assert_no_violation", "run_scenario"]
+
+_Path = str | os.PathLike[str]
+
+
+def run_scenario(path: _Path, *, target: str = "embedded", seed: int = 0, out: _Path | None = None) -> ScenarioResult:
+    """The result of the scenario in ``path``, on a server that is started (``embedded``) or named (``postgresql://…``,
+    ``env:NAME``) by ``target``, and left when it is done.
+
+    ``out``: a folder in which counterexamples are saved, in a new folder of their own; None: they are not, and cannot
+    be replayed. Raises `UsageError` when the file or its SQL is wrong, `TargetError` when there is no server; that an
+    execution failed for another reason is the result's verdict "error".
+    """
+    from harness.campaign import Options
+    from harness.report.folder import new_run_folder
+    from harness.run import run_scenarios
+    from harness.scenario import load_scenario
+    from harness.targets import open_target
+
+    scenario = load_scenario(_from_here(Path(path)))
+    folder = new_run_folder(Path(out)) if out is not None else None
+    try:
+        with open_target(target) as server:
+            run = run_scenarios([scenario], server, Options(seed=seed, folder=folder), _Silent(), jobs=1)
+    finally:
+        if folder is not None and not any(folder.glob("*.schedule")):
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # other runs lie there
+                folder.parent.rmdir()
+    return run.scenarios[0]
+
+
+def assert_no_violation(path: _Path, *, target: str = "embedded", seed: int = 0, out: _Path | None = "reports") -> None:
+    """Raise `AssertionError`, with the timeline and the replay command, unless the scenario in ``path`` passes.
+
+    "Nothing was shown" (inconclusive) is no pass. Arguments and other errors as in `run_scenario`.
+    """
+    __tracebackhide__ = True
+    from harness.model import Verdict
+    from harness.report.explained import explained
+
+    result = run_scenario(path, target=target, seed=seed, out=out)
+    if result.verdict is not Verdict.PASS:
+        raise AssertionError(explained(result))
+
+
+def _from_here(path: Path) -> Path:
+    """As a person here would name it: saved schedules name their scenario so."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+class _Silent:
+    """Tells nobody: whatever runs the tests has a progress of its own."""
+
+    def run_started(self, target_description: str, server_version: str, n_scenarios: int) -> None:
+        """Nothing to say."""
+
+    def scenario_started(self, name: str) -> None:
+        """Nothing to say."""
+
+    def schedule_done(self, name: str, done: int, violations: int) -> None:
+        """Nothing to say."""
+
+    def scenario_done(self, result: ScenarioResult) -> None:
+        """Nothing to say."""

@@ -1,0 +1,209 @@
+"""What each turn did, as far as the order of turns can matter: kept from the points that workers pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.dependence import WAIT
+from harness.driver.client import Client
+from harness.driver.plan import Points
+from harness.model import Effect, Footprint, Site, SiteKind, StatementKind
+
+_LEVEL = re.compile(
+    r"isolation(?:\s+level\b|\s*=|\s+to\b)\W*(serializable|repeatable\s+read|read\s+committed|read\s+uncommitted)", re.I
+)
+_SETS = re.compile(r"\s*set\b", re.I)
+_FOR_ALL = re.compile(
+    r"\s*(set\s+session\s+characteristics\b|(set|reset)\b.*\bdefault_transaction_isolation\b|(reset|discard)\s+all\b)", re.I
+)
+"""The level of all further transactions of the session is set, or set back."""
+_AND_CHAIN = re.compile(r"\sand\s+chain\b", re.I)
+_ADVISORY = frozenset({"advisory"})
+_ROLLBACK_TO = re.compile(r"\s*(rollback|abort)\b.*\bto\b", re.I | re.S)
+_NOTHING = Footprint()
+_WAIT = Footprint(writes=frozenset({WAIT}))
+_UNKNOWN = Footprint(everything=True)
+
+
+@dataclass(slots=True)
+class _Session:
+    """One worker's open transaction (``level`` "": none is open) and what its step in hand touches."""
+
+    level: str = ""
+    snapshot: bool = False
+    touched: Footprint = _NOTHING
+    piece: Footprint = _NOTHING
+    kept: frozenset[str] = frozenset()
+    """Of what it has touched in earlier transactions that which it may still hold: advisory locks."""
+    surrounding: dict[str, Site] = field(default_factory=dict)
+    """Per function the site passed last in the current statement, where that goes on after nested code."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """An `Effect` in the making."""
+
+    workers: set[str] = field(default_factory=set)
+    footprint: Footprint = _NOTHING
+    ended: set[str] = field(default_factory=set)
+    ended_everything: bool = False
+    snapshot: bool = False
+    held: Footprint = _NOTHING
+    commits: bool = False
+
+
+class Effects:
+    """Collects one turn at a time. Without ``points`` a statement may touch anything."""
+
+    def __init__(self, points: Points | None) -> None:
+        self._points = points
+        self._excluding = points is None or points.excluding
+        self._sessions: dict[str, _Session] = {}
+        self._defaults: dict[str, str] = {}
+        """Per worker the isolation level that it has set for its transactions."""
+        self._turn = _Turn()
+
+    def let_go(self, client: Client) -> None:
+        """The chosen worker begins its step: its statement, or on from the gate that it stands at."""
+        self._turn = _Turn()
+        session = self._sessions.setdefault(client.name, _Session())
+        statement = client.statement
+        if client.site is not None:
+            session.piece = self._from_site(session, client)
+        else:
+            session.surrounding.clear()
+            session.piece = self._from_statement(session, client)
+        self._moved(client.name, session)
+        if client.site is not None and client.site.kind is SiteKind.COMMIT:
+            self._lets_go(session)
+            self._turn.commits = self._turn.commits or session.level == "serializable"
+            session.touched, session.snapshot = session.piece, False
+        if client.site is None and (
+            statement.kind is StatementKind.ROLLBACK or _ROLLBACK_TO.match(statement.sql) is not None
+        ):
+            self._lets_go(session)
+
+    def may_wait(self, client: Client, waiting: Sequence[Client]) -> bool:
+        """Whether the step that ``client`` has begun could come to wait for one of these."""
+        piece = self._sessions[client.name].piece
+        for other in waiting:
+            session = self._sessions[other.name]
+            held = session.touched | Footprint(writes=session.kept)
+            if piece.everything or held.everything:
+                return True
+            if piece.writes & held.writes or piece.excludes & (held.reads | held.writes | held.excludes):
+                return True
+            if held.excludes & (piece.reads | piece.writes):
+                return True
+        return False
+
+    def waits(self) -> None:
+        """Somebody has begun to wait in this turn, or fell victim to a deadlock."""
+        self._turn.footprint = self._turn.footprint | _WAIT
+
+    def woken(self, client: Client) -> None:
+        """A worker that waited goes on with the step that it was in."""
+        self._moved(client.name, self._sessions[client.name])
+
+    def struck(self, client: Client) -> None:
+        """A fault ended a worker, or may have."""
+        session = self._sessions.setdefault(client.name, _Session())
+        session.piece = _UNKNOWN
+        self._moved(client.name, session)
+        self._turn.ended_everything = True
+
+    def answered(self, client: Client, *, failed: bool) -> None:
+        """A statement of the worker is over; ``client.in_transaction`` says what the server says."""
+        session = self._sessions[client.name]
+        session.surrounding.clear()
+        chains = (
+            not failed
+            and client.statement.kind in (StatementKind.COMMIT, StatementKind.ROLLBACK)
+            and _AND_CHAIN.search(client.statement.sql) is not None
+        )
+        if failed or chains or not client.in_transaction:
+            self._lets_go(session)
+            if session.level == "serializable":
+                self._turn.commits = True
+        if chains or not client.in_transaction:
+            kept = session.kept | session.touched.writes & _ADVISORY
+            self._sessions[client.name] = _Session(level=session.level if client.in_transaction else "", kept=kept)
+
+    def turn(self) -> Effect:
+        """The effect of the turn that has just ended."""
+        return Effect(
+            workers=frozenset(self._turn.workers),
+            footprint=self._turn.footprint,
+            ended=frozenset(self._turn.ended),
+            ended_everything=self._turn.ended_everything,
+            snapshot=self._turn.snapshot,
+            held=self._turn.held,
+            commits=self._turn.commits,
+        )
+
+    # ------------------------------------------------------------------------------------------------ internals
+
+    def _from_statement(self, session: _Session, client: Client) -> Footprint:
+        statement = client.statement
+        if statement.kind is StatementKind.BEGIN or not session.level:
+            level = _LEVEL.search(statement.sql) if statement.kind is StatementKind.BEGIN else None
+            default = self._defaults.get(client.name) or self._points.isolation if self._points else "serializable"
+            session.level = _plain(level[1]) if level else default
+            session.snapshot = False
+        if _FOR_ALL.match(statement.sql):
+            level = _LEVEL.search(statement.sql)
+            self._defaults[client.name] = _plain(level[1]) if level else ""
+        elif _SETS.match(statement.sql) and (level := _LEVEL.search(statement.sql)):
+            session.level = _plain(level[1])
+        if statement.kind in (StatementKind.BEGIN, StatementKind.ROLLBACK):
+            return _NOTHING
+        if statement.kind is StatementKind.COMMIT:
+            return self._points.commit if self._points is not None else _NOTHING
+        if self._points is None or statement.kind is StatementKind.DDL:
+            return _UNKNOWN
+        if session.level != "read committed" and not session.snapshot:
+            session.snapshot = self._turn.snapshot = True
+        return self._points.entry(client.name, statement.name)
+
+    def _from_site(self, session: _Session, client: Client) -> Footprint:
+        site = client.site
+        assert site is not None
+        assert self._points is not None
+        own = self._points.entry(client.name, client.statement.name)
+        piece = site.footprint | Footprint(writes=own.writes, excludes=own.excludes, everything=own.everything)
+        for name, outer in session.surrounding.items():
+            if name != site.function:
+                piece = piece | outer.footprint
+        if site.nests:
+            session.surrounding[site.function] = site
+        else:
+            session.surrounding.pop(site.function, None)
+        return piece
+
+    def _moved(self, worker: str, session: _Session) -> None:
+        """Count in the piece that a worker executes in this turn."""
+        piece = session.piece
+        session.touched = session.touched | piece
+        self._turn.workers.add(worker)
+        old = session.level in ("repeatable read", "serializable") and not self._excluding
+        # Under a transaction's snapshot its reads see the same, whenever they come.
+        seen = replace(piece, reads=frozenset()) if old else piece
+        self._turn.footprint = self._turn.footprint | seen
+        if session.level == "serializable":
+            self._turn.held = self._turn.held | session.touched
+        if self._points is not None and self._points.may_undo and piece:
+            self._lets_go(session)
+        # Whether it takes an advisory lock or lets one go cannot be told.
+        self._turn.ended |= piece.writes & _ADVISORY
+
+    def _lets_go(self, session: _Session) -> None:
+        """What the transaction has written or locked may be set free in this turn."""
+        touched = session.touched
+        self._turn.ended |= touched.writes | touched.excludes | (touched.reads if self._excluding else frozenset())
+        self._turn.ended_everything = self._turn.ended_everything or session.touched.everything
+
+
+def _plain(level: str) -> str:
+    return re.sub(r"\s+", " ", level.lower())

@@ -1,0 +1,84 @@
+"""The connection that holds the keys of gates: what a worker waits for inside a function, and how it is let go on.
+
+A gate takes, and drops at once, a shared advisory lock on (its backend's pid, its turn number). Here the key of each
+worker's next turn is held exclusively, so the worker stops there; to let it go on, the key after that is taken and
+this one dropped, in one round trip. This connection runs nothing else: were it ever to wait for something that a
+worker holds, there would be a true cycle of waits, and a worker would be told of a deadlock.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import pq
+from psycopg.pq import abc
+
+from harness.errors import DriverError
+
+SIGN_OF_LIFE = (1751215717, 0)
+"""A key that is held as long as this connection lives: a gate that can take it knows that nobody watches any more."""
+_GO_ON = b"SELECT pg_advisory_lock($1::int, $2::int), pg_advisory_unlock($1::int, $3::int)"
+_HOLD = b"SELECT pg_advisory_lock($1::int, $2::int)"
+_DROP = b"SELECT pg_advisory_unlock($1::int, $2::int)"
+
+
+class Gatekeeper:
+    """Holds one key per backend that is under control. ``pid``: of its own backend."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._connection: abc.PGconn = pq.PGconn.connect(conninfo.encode())
+        if self._connection.status != pq.ConnStatus.OK:
+            said = self._connection.error_message.decode(errors="replace").strip()
+            raise DriverError(f"cannot connect to the server: {said.splitlines()[0]}")
+        for name, sql in ((b"go_on", _GO_ON), (b"hold", _HOLD), (b"drop", _DROP)):
+            self._check(self._connection.prepare(name, sql))
+        self._held: dict[int, int] = {}
+        self._unread = False
+        self._send(b"hold", *SIGN_OF_LIFE)
+
+    def hold(self, backend: int, turn: int) -> None:
+        """Backend ``backend`` will stop at the gate with number ``turn``."""
+        if self._held.get(backend) == turn:
+            return
+        self.open(backend)
+        self._send(b"hold", backend, turn)
+        self._held[backend] = turn
+
+    def go_on(self, backend: int) -> None:
+        """Let a backend that waits at its gate go on to the next one."""
+        turn = self._held[backend]
+        self._send(b"go_on", backend, turn + 1, turn)
+        self._held[backend] = turn + 1
+
+    def open(self, backend: int) -> None:
+        """Let a backend pass all gates."""
+        if (turn := self._held.pop(backend, None)) is not None:
+            self._send(b"drop", backend, turn)
+
+    def settle(self) -> None:
+        """Wait until everything that was sent is done."""
+        if not self._unread:
+            return
+        self._unread = False
+        try:
+            while (result := self._connection.get_result()) is not None:
+                self._check(result)
+        except psycopg.OperationalError as e:
+            raise DriverError(f"the connection that holds the gates is lost: {str(e).strip()}") from None
+
+    def close(self) -> None:
+        self._connection.finish()
+
+    def _send(self, statement: bytes, *keys: int) -> None:
+        """Send, and do not wait: the answer is read before the next message, and nobody needs it sooner."""
+        self.settle()
+        try:
+            self._connection.send_query_prepared(statement, [b"%d" % key for key in keys])
+            self._connection.flush()
+        except psycopg.OperationalError as e:
+            raise DriverError(f"the connection that holds the gates is lost: {str(e).strip()}") from None
+        self._unread = True
+
+    def _check(self, result: abc.PGresult) -> None:
+        if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+            said = (result.error_message or b"").decode(errors="replace").strip()
+            raise DriverError(f"the server refuses to hold a gate: {said}")

@@ -1,0 +1,67 @@
+"""What is done with a violation that was found: replayed at once, then made smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from harness.checks import judge
+from harness.errors import DriverError, NondeterminismError
+from harness.model import Choice, Decision, Execution, Order, Schedule, Violation
+from harness.shrink import shrink
+from harness.stage import Stage
+from harness.strategies.replay import Replay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An execution that was replayed with the same result, and what it violates, each with the turn since which it
+    did. ``without``: the parts of the scenario that it does not need."""
+
+    execution: Execution
+    violations: tuple[Violation, ...]
+    without: frozenset[str] = frozenset()
+
+
+def confirmed(stage: Stage, execution: Execution, order: Order | None, violations: Sequence[Violation]) -> Found:
+    """Replay ``execution`` exactly. Raises `NondeterminismError` when the same choices lead to another verdict."""
+    checks = {v.check for v in violations}
+    again, since = stage.replay(Replay(execution.schedule, exact=True), seed=execution.schedule.seed)
+    seen = {v.check for r in judge(stage.context(again, order)) for v in r.violations}
+    if seen != checks:
+        raise NondeterminismError(
+            f"{stage.scenario.name}: schedule {execution.number + 1} violated {', '.join(sorted(checks))}; "
+            f"its replay violated {', '.join(sorted(seen)) or 'nothing'}"
+        )
+    told = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in violations)
+    return Found(execution=execution, violations=told)
+
+
+def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
+    """The smallest execution that still violates every check of ``target``, confirmed; else ``found`` itself."""
+
+    def attempt(without: frozenset[str], choices: Sequence[Choice]) -> Execution | None:
+        stage.leave_out(without)
+        try:
+            execution, _ = stage.replay(Replay(_schedule(choices, seed), exact=False), seed=seed)
+            seen = {v.check for r in judge(stage.context(execution, None)) for v in r.violations}
+        except DriverError:  # these choices lead nowhere: a fault for a worker that is gone, say
+            return None
+        return execution if seen >= set(target) else None
+
+    seed = found.execution.schedule.seed
+    try:
+        best = shrink(found.execution, stage.scenario.workers, attempt)
+        if best.execution is found.execution:
+            return found
+        stage.leave_out(best.without)
+        again, _ = stage.replay(Replay(best.execution.schedule, exact=True), seed=seed)
+        violations = [v for r in judge(stage.context(again, None)) for v in r.violations]
+        again = replace(again, number=found.execution.number)
+        return replace(confirmed(stage, again, None, violations), without=best.without)
+    finally:
+        stage.leave_out(frozenset())
+
+
+def _schedule(choices: Sequence[Choice], seed: int) -> Schedule:
+    return Schedule(seed=seed, decisions=tuple(Decision(choice=c, enabled=()) for c in choices))

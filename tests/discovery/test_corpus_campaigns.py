@@ -1,0 +1,69 @@
+"""The whole corpus as `harness check` would run it: broken systems are found out, correct ones are not accused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from corpus_campaigns import AUTO, campaign, scenario_of
+from corpus_cases import Case, cases
+from plants import words
+
+from harness.checks import judge
+from harness.driver.pool import WorkerPool
+from harness.model import Scenario, ScenarioResult, Verdict
+from harness.replay import read_saved
+from harness.stage import Stages
+from harness.strategies.replay import Replay
+from harness.targets.databases import Databases
+from harness.targets.embedded import EmbeddedTarget
+
+BROKEN = [case for case in cases() if not case.passes]
+CORRECT = [case for case in cases() if case.passes]
+
+
+def violated(result: ScenarioResult) -> set[str]:
+    return {v.check for c in result.counterexamples for v in c.violations}
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.name)
+def test_a_broken_system_is_found_out(
+    case: Case, target: EmbeddedTarget, databases: Databases, pool: WorkerPool, tmp_path: Path
+) -> None:
+    result = campaign(case, target, databases, pool, folder=tmp_path)
+    assert result.observed is Verdict.VIOLATION, words(result)
+    assert violated(result) >= set(case.verdicts), words(result)
+    assert violated(result) <= {*case.verdicts, *case.may}, words(result)
+    assert result.serially == case.serially, words(result)
+    again = set[str]()
+    for counterexample in result.counterexamples:
+        again |= replayed(scenario_of(case, AUTO), Path(counterexample.replay), target, databases, pool)
+    assert again >= set(case.verdicts)
+
+
+def replayed(
+    scenario: Scenario, path: Path, target: EmbeddedTarget, databases: Databases, pool: WorkerPool
+) -> set[str]:
+    """What the saved schedule violates when it is carried out again, exactly."""
+    saved = read_saved(path)
+    assert saved.hash == scenario.text_hash
+    stages = Stages(scenario, target, databases, pool)
+    try:
+        stage = stages.of(scenario.interleavings[saved.order])
+        stage.leave_out(frozenset(saved.without))
+        execution, _ = stage.replay(Replay(saved.schedule, exact=True), seed=saved.schedule.seed)
+        found = {v.check for r in judge(stage.context(execution, None)) for v in r.violations}
+    finally:
+        stages.close()
+    assert found >= set(saved.checks)
+    return found
+
+
+@pytest.mark.parametrize("case", CORRECT, ids=lambda case: case.name)
+def test_a_correct_system_is_not_accused(
+    case: Case, target: EmbeddedTarget, databases: Databases, pool: WorkerPool
+) -> None:
+    result = campaign(case, target, databases, pool)
+    assert result.verdict is Verdict.PASS, words(result)
+    assert not violated(result), words(result)
+    assert result.exhausted != ("other orders were not tried" in result.meaning.lower()), words(result)

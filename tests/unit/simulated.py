@@ -1,0 +1,403 @@
+"""A database in miniature, to test strategies without one: transactions with snapshots, row and table locks, queues,
+deadlocks, and workers that decide by what they have read. Each turn reports its `Effect` as the driver does.
+
+A worker is a list of transactions, a transaction is an isolation level, a list of operations (one step each) and its
+end (a step of its own). Operations, as tuples:
+
+    ("read", t, r)      remember row r of table t          ("write", t, r)    change it by what is remembered
+    ("lock", t, r)      FOR UPDATE, remember it            ("try", t, r)      the same, SKIP LOCKED
+    ("share", t, r)     FOR SHARE, remember it
+    ("both", t, r)      change rows r and 1 - r, in that order, in one statement
+    ("across", t, u)    change row 0 of t and then of u, in one statement
+    ("table", t)        LOCK TABLE                         ("next", s)        nextval
+    ("if", op, other)   the first one if what is remembered is even
+    ("opaque", op)      the same, but nobody can tell what it touches
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from conflicts import Conflicts
+
+from harness.dependence import WAIT
+from harness.model import Choice, Effect, Footprint
+from harness.strategies.protocol import Strategy
+
+Op = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    ops: tuple[Op, ...]
+    repeatable: bool = False
+    end: str = "commit"
+    """"commit", "rollback", or "open": the worker leaves without either."""
+    serializable: bool = False
+    """At SERIALIZABLE (then ``repeatable`` must be true as well)."""
+
+
+System = dict[str, tuple[Transaction, ...]]
+STEP: Final = "step"
+WAITS: Final = "waits"
+
+
+class AbortedError(Exception):
+    """An error ends the transaction in hand."""
+
+
+@dataclass(slots=True)
+class Session:
+    """One worker: where it is, and its open transaction."""
+
+    name: str
+    program: Generator[str, None, None]
+    step: str = ""
+    register: int = 0
+    log: list[object] = field(default_factory=list)
+    own: dict[tuple[str, int], int] = field(default_factory=dict)
+    snapshot: dict[tuple[str, int], tuple[int, str]] | None = None
+    touched: set[str] = field(default_factory=set)
+    opaque: bool = False
+    member: str = ""
+    """Its open transaction's name, at SERIALIZABLE."""
+    held: Footprint = field(default_factory=Footprint)
+    """What that has touched so far."""
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Request:
+    session: Session
+    thing: tuple[str, ...]
+    exclusive: bool
+
+
+class Simulation:
+    """One execution of a system."""
+
+    def __init__(self, system: System) -> None:
+        self.rows: dict[tuple[str, int], tuple[int, str]] = {}
+        """Committed value and who wrote it, per table and row; one that was never written holds its start value."""
+        self.counters: dict[str, int] = {}
+        self.holders: dict[tuple[str, ...], dict[str, bool]] = {}
+        self.queue: list[Request] = []
+        self.conflicts = Conflicts()
+        self.whole = any(op[0] == "table" for ts in system.values() for t in ts for op in _flat(t.ops))
+        self.sessions: dict[str, Session] = {}
+        self._begin_turn()
+        for name, transactions in system.items():
+            session = Session(name, iter(()))  # type: ignore[arg-type]
+            session.program = self._run(session, transactions)
+            session.register = len(self.sessions) + 1
+            self.sessions[name] = session
+            self._advance(session)
+
+    def enabled(self) -> tuple[Choice, ...]:
+        waiting = {r.session.name for r in self.queue}
+        return tuple(
+            Choice(worker=s.name, step=s.step) for s in self.sessions.values() if not s.ended and s.name not in waiting
+        )
+
+    def take(self, worker: str) -> Effect:
+        """Carry out the worker's next step, and what it sets free."""
+        self._begin_turn()
+        self._move(self.sessions[worker])
+        while (request := self._next_granted()) is not None:
+            self.queue.remove(request)
+            self._hold(request.session, request.thing, exclusive=request.exclusive)
+            self._move(request.session)
+        return Effect(
+            workers=frozenset(self.moved),
+            footprint=Footprint(
+                reads=frozenset(self.reads),
+                writes=frozenset(self.writes),
+                excludes=frozenset(self.excludes),
+                everything=self.everything,
+            ),
+            ended=frozenset(self.over),
+            ended_everything=self.over_everything,
+            snapshot=self.took_snapshot,
+            held=self.held,
+            commits=self.commits,
+        )
+
+    def state(self) -> str:
+        """All that can matter from here on, as text."""
+        queues = {thing: [r.session.name for r in self.queue if r.thing == thing] for thing in _things(self.queue)}
+        sessions = [
+            (
+                s.name,
+                s.step,
+                s.register,
+                s.log,
+                sorted(s.own.items()),
+                s.snapshot and sorted(s.snapshot.items()),
+                s.ended,
+            )
+            for s in self.sessions.values()
+        ]
+        held = sorted((thing, sorted(holders.items())) for thing, holders in self.holders.items() if holders)
+        rest = (held, sorted(queues.items()), sessions, self.conflicts.state())
+        return repr((sorted(self.rows.items()), sorted(self.counters.items()), *rest))
+
+    def outcome(self) -> str:
+        """What a campaign would judge in the end: ledger, answers (deadlock victims among them), who still waits."""
+        logs = [(s.name, s.log) for s in self.sessions.values()]
+        values = sorted((row, value) for row, (value, _) in self.rows.items())
+        waiting = sorted(r.session.name for r in self.queue)
+        return repr((values, sorted(self.counters.items()), logs, waiting))
+
+    # ------------------------------------------------------------------------------------------------- turns
+
+    def _begin_turn(self) -> None:
+        self.moved: set[str] = set()
+        self.reads: set[str] = set()
+        self.writes: set[str] = set()
+        self.excludes: set[str] = set()
+        self.over: set[str] = set()
+        self.everything = self.over_everything = self.took_snapshot = self.commits = False
+        self.held = Footprint()
+
+    def _move(self, session: Session) -> None:
+        self.moved.add(session.name)
+        self.held |= session.held  # it may end, and hold nothing any more
+        self._advance(session)
+        self.held |= session.held
+
+    def _advance(self, session: Session) -> None:
+        """On to the next step or wait."""
+        try:
+            if next(session.program) is WAITS:
+                self.writes.add(WAIT)
+                while self._in_a_cycle(session):
+                    self.queue = [r for r in self.queue if r.session is not session]
+                    if session.program.throw(AbortedError("deadlock")) is not WAITS:
+                        break
+        except StopIteration:
+            session.ended = True
+
+    def _run(self, session: Session, transactions: Sequence[Transaction]) -> Generator[str, None, None]:
+        for number, transaction in enumerate(transactions):
+            session.member = f"{session.name}{number}" if transaction.serializable else ""
+            try:
+                for i, op in enumerate(transaction.ops):
+                    session.step = f"{number}.{i}{op[0]}"
+                    yield STEP
+                    session.opaque = False
+                    yield from self._do(session, transaction, op)
+                session.step = f"{number}.{transaction.end}"
+                if transaction.end == "open":
+                    return
+                yield STEP
+                if transaction.end == "commit":
+                    self._commit(session, number)
+                elif session.member and session.snapshot is not None:
+                    self.conflicts.abort(session.member)
+            except AbortedError as e:
+                session.log.append(str(e))
+                if session.member and session.snapshot is not None:
+                    self.conflicts.abort(session.member)
+            self._let_go(session)
+
+    def _do(self, session: Session, transaction: Transaction, op: Op) -> Generator[str, None, None]:
+        match op:
+            case ("opaque", inner):
+                session.opaque = True
+                yield from self._do(session, transaction, inner)
+            case ("if", yes, no):
+                yield from self._do(session, transaction, no if session.register % 2 else yes)
+            case ("next", counter):
+                self._touch(session, writes=f"sequence {counter}")
+                self.counters[counter] = session.register = self.counters.get(counter, 0) + 1
+                session.log.append(session.register)
+            case ("table", table):
+                self._touch(session, excludes=table)
+                yield from self._acquire(session, ("table", table), exclusive=True, excludes=table)
+            case ("read", table, row):
+                yield from self._table(session, transaction, table)
+                self._conflict(session, reads=(table, row))
+                session.register = self._seen(session, transaction, (table, row))
+                session.log.append(session.register)
+            case ("across", *tables):
+                yield from self._change(session, transaction, "write", [(table, 0) for table in tables])
+            case (kind, table, row):
+                rows = [(table, row), (table, 1 - row)] if kind == "both" else [(table, row)]
+                yield from self._change(session, transaction, kind, rows)
+
+    def _change(
+        self, session: Session, transaction: Transaction, kind: str, rows: Sequence[tuple[str, int]]
+    ) -> Generator[str, None, None]:
+        tables = sorted({table for table, _ in rows})
+        for table in tables:
+            yield from self._table(session, transaction, table, writes=" ".join(tables))
+        for row in rows:
+            yield from self._row(session, kind, row, writes=" ".join(tables))
+
+    def _table(
+        self, session: Session, transaction: Transaction, table: str, **touches: str
+    ) -> Generator[str, None, None]:
+        """A statement begins: its lock on the table, then its snapshot."""
+        if session.member:
+            session.held |= Footprint(reads=frozenset() if touches else frozenset({table}))
+            session.held |= Footprint(writes=frozenset(touches.get("writes", "").split()), everything=session.opaque)
+        touches = touches or ({"reads": table} if self.whole or not transaction.repeatable else {})
+        self._touch(session, **touches)
+        if self.whole:
+            yield from self._acquire(session, ("table", table), exclusive=False, **touches)
+        if session.snapshot is None and transaction.repeatable:
+            self.took_snapshot = True
+            session.snapshot = dict(self.rows)
+            if session.member:
+                self.conflicts.begin(session.member)
+
+    def _row(self, session: Session, kind: str, row: tuple[str, int], writes: str) -> Generator[str, None, None]:
+        thing = ("row", row[0], str(row[1]))
+        if kind == "try" and not self._free(session, thing, exclusive=True, ahead=self.queue):
+            session.log.append("skipped")
+            return
+        yield from self._acquire(session, thing, exclusive=kind != "share", writes=writes)
+        if session.snapshot is not None and session.snapshot.get(row) != self.rows.get(row):
+            raise AbortedError("serialization failure")
+        self._conflict(session, reads=row)
+        value = session.own.get(row, self.rows.get(row, (row[1] + 1, ""))[0])
+        if kind in ("lock", "try", "share"):
+            session.register = value
+            session.log.append(value)
+        else:
+            self._conflict(session, writes=row)
+            session.own[row] = (value * 3 + session.register) % 101
+
+    def _seen(self, session: Session, transaction: Transaction, row: tuple[str, int]) -> int:
+        rows = session.snapshot if transaction.repeatable and session.snapshot is not None else self.rows
+        return session.own.get(row, rows.get(row, (row[1] + 1, ""))[0])
+
+    def _conflict(self, session: Session, **row: tuple[str, int]) -> None:
+        if session.member and self.conflicts.fails(session.member, **row):
+            raise AbortedError("dangerous structure")
+
+    def _commit(self, session: Session, number: int) -> None:
+        if session.member and session.snapshot is not None and self.conflicts.commit_fails(session.member):
+            raise AbortedError("dangerous structure")
+        for row, value in session.own.items():
+            self.rows[row] = (value, f"{session.name}{number}")
+
+    def _let_go(self, session: Session) -> None:
+        session.own, session.snapshot = {}, None
+        for holders in self.holders.values():
+            holders.pop(session.name, None)
+        self.over |= session.touched - {"everything"}
+        self.over_everything = self.over_everything or "everything" in session.touched
+        session.touched, session.held = set(), Footprint()
+        self.commits = self.commits or bool(session.member)
+
+    def _touch(self, session: Session, *, reads: str = "", writes: str = "", excludes: str = "") -> None:
+        if session.opaque:
+            self.everything = True
+            session.touched.add("everything")
+            return
+        written = {writes} if writes.startswith("sequence") else set(writes.split())
+        self.reads |= {reads} - {""}
+        self.writes |= written
+        self.excludes |= {excludes} - {""}
+        # That a reader holds a lock too matters only to who locks whole tables; a sequence's value is never let go.
+        session.touched |= (written | {excludes, reads if self.whole else ""}) - {""}
+
+    # ------------------------------------------------------------------------------------------------- locks
+
+    def _acquire(
+        self, session: Session, thing: tuple[str, ...], *, exclusive: bool, **touches: str
+    ) -> Generator[str, None, None]:
+        if not self._free(session, thing, exclusive=exclusive, ahead=self.queue):
+            self.queue.append(Request(session, thing, exclusive))
+            yield WAITS
+            self._touch(session, **touches)
+        self._hold(session, thing, exclusive=exclusive)
+
+    def _hold(self, session: Session, thing: tuple[str, ...], *, exclusive: bool) -> None:
+        holders = self.holders.setdefault(thing, {})
+        holders[session.name] = exclusive or holders.get(session.name, False)
+
+    def _free(self, session: Session, thing: tuple[str, ...], *, exclusive: bool, ahead: Sequence[Request]) -> bool:
+        holders = self.holders.get(thing, {})
+        if session.name in holders and (holders[session.name] or not exclusive):
+            return True
+        return not self._blockers(session, thing, exclusive, ahead)
+
+    def _blockers(
+        self, session: Session, thing: tuple[str, ...], exclusive: bool, ahead: Sequence[Request]
+    ) -> set[str]:
+        holding = {w for w, x in self.holders.get(thing, {}).items() if w != session.name and (x or exclusive)}
+        before = {r.session.name for r in ahead if r.thing == thing and (r.exclusive or exclusive)}
+        return holding | before
+
+    def _next_granted(self) -> Request | None:
+        for i, r in enumerate(self.queue):
+            if self._free(r.session, r.thing, exclusive=r.exclusive, ahead=self.queue[:i]):
+                return r
+        return None
+
+    def _in_a_cycle(self, session: Session) -> bool:
+        waits = {
+            r.session.name: self._blockers(r.session, r.thing, r.exclusive, self.queue[:i])
+            for i, r in enumerate(self.queue)
+        }
+        seen: set[str] = set()
+        front = set(waits.get(session.name, ()))
+        while front:
+            if session.name in front:
+                return True
+            seen |= front
+            front = {b for w in front for b in waits.get(w, ())} - seen
+        return False
+
+
+def _flat(ops: Sequence[Op]) -> list[Op]:
+    found: list[Op] = []
+    for op in ops:
+        found.append(op)
+        found += _flat([inner for inner in op[1:] if isinstance(inner, tuple)])
+    return found
+
+
+def _things(queue: Sequence[Request]) -> set[tuple[str, ...]]:
+    return {r.thing for r in queue}
+
+
+def execute(strategy: Strategy, system: System) -> tuple[tuple[str, ...], Simulation]:
+    """One execution, of a strategy that has been started: who was chosen, and what it came to."""
+    simulation = Simulation(system)
+    chosen: list[str] = []
+    while True:
+        choice = strategy.choose(simulation.enabled())
+        if choice is None:
+            assert not simulation.enabled(), "it ended while somebody could act"
+            return tuple(chosen), simulation
+        assert choice in simulation.enabled()
+        chosen.append(choice.worker)
+        strategy.observe(simulation.take(choice.worker))
+
+
+def all_outcomes(system: System, limit: int = 100_000) -> tuple[set[str], int]:
+    """What any order can come to, and how many orders there are: a plain search, depth first, nothing left out."""
+    outcomes: set[str] = set()
+    count = 0
+    plan: list[int] = []
+    while True:
+        simulation = Simulation(system)
+        widths = []
+        while enabled := simulation.enabled():
+            if len(widths) == len(plan):
+                plan.append(0)
+            widths.append(len(enabled))
+            simulation.take(enabled[plan[len(widths) - 1]].worker)
+        outcomes.add(simulation.outcome())
+        count += 1
+        assert count <= limit
+        while plan and plan[-1] + 1 == widths[len(plan) - 1]:
+            plan.pop()
+        if not plan:
+            return outcomes, count
+        plan[-1] += 1
