@@ -38,7 +38,7 @@ def run(
     strategy: Annotated[
         str | None,
         typer.Option(
-            help="replaces the strategy of searches: auto, exhaustive, preemption_bounded, pct, random_walk, free_running"
+            help="for searches: auto, exhaustive, preemption_bounded, pct, random_walk, free_running"
         ),
     ] = None,
     schedules: Annotated[int | None, typer.Option(min=1, help="executions per search, at most")] = None,

@@ -51,8 +51,10 @@ def union(a: Effect, b: Effect) -> Effect:
         ended=a.ended | b.ended,
         ended_everything=a.ended_everything or b.ended_everything,
         snapshot=a.snapshot or b.snapshot,
+        seen=a.seen | b.seen,
         held=a.held | b.held,
         commits=a.commits or b.commits,
+        crowded=a.crowded or b.crowded,
     )
 
 
@@ -85,14 +87,25 @@ def _ends_under(a: Effect, b: Effect) -> bool:
 
 
 def _serializable(a: Effect, b: Effect) -> bool:
-    """At SERIALIZABLE a read conflicts with a write whoever came first, what a transaction touched before counts on
-    (it may be the pivot of a dangerous structure and fail at its next step), and so does the order of commits."""
-    if a.commits and (b.held or b.commits or b.snapshot):
+    """At SERIALIZABLE a read conflicts with a write whoever came first (how finely a read is remembered, a row or a
+    page or a table, depends on what it found), and from the first commit on conflicts make transactions fail.
+
+    Between two transactions that have nothing in conflict no commit can do so. With a third one it can: conflicts with
+    that one count for both, whatever they touch themselves, and what a transaction touched before counts on (it may be
+    the pivot of a dangerous structure, and fail at its next step).
+    """
+    crowded = a.crowded or b.crowded
+    if a.commits and (b.snapshot or (crowded and (b.held or b.commits))):
         return True
-    one, other = a.held, b.held
-    if one.everything or other.everything:
-        return bool(one) and bool(other)
-    return bool(one.writes & other.reads)
+    if a.commits and (_in_conflict(a.held, b.held) or _in_conflict(b.held, a.held)):
+        return True
+    return _in_conflict(a.held, b.held) if crowded else _in_conflict(a.seen, b.seen)
+
+
+def _in_conflict(writer: Footprint, reader: Footprint) -> bool:
+    if writer.everything or reader.everything:
+        return bool(writer) and bool(reader)
+    return bool(writer.writes & reader.reads)
 
 
 def of_worker(worker: str, footprint: Footprint) -> Effect:

@@ -275,16 +275,19 @@ class Effect:
     """What one turn did, as far as the order of turns can matter. ``workers``: all that moved in it, the chosen one
     and those that its commit woke. ``footprint``: of what they executed; its reads are those whose snapshot was taken
     in this turn. ``ended``: tables that a transaction (or part of one) which ended in this turn had written or locked.
-    ``snapshot``: a snapshot for a whole transaction was taken. ``held``: at SERIALIZABLE, all that the transaction has
-    touched so far, else empty. ``commits``: a SERIALIZABLE transaction ended."""
+    ``snapshot``: a snapshot for a whole transaction was taken. Of a SERIALIZABLE transaction also ``seen``: what it
+    touched in this turn, under whatever snapshot; ``held``: all that it has touched so far; ``commits``: it ended;
+    ``crowded``: more than two workers take part, so that a third one's conflicts may count."""
 
     workers: frozenset[str]
     footprint: Footprint = Footprint()
     ended: frozenset[str] = frozenset()
     ended_everything: bool = False
     snapshot: bool = False
+    seen: Footprint = Footprint()
     held: Footprint = Footprint()
     commits: bool = False
+    crowded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

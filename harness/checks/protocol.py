@@ -29,8 +29,8 @@ class Probe(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """One execution to judge. ``order``: the exact order it followed, if it followed one. ``memory``: what a check wants
-    to remember from one execution of a scenario to the next; it may save work, and never changes a result."""
+    """One execution to judge. ``order``: the exact order it followed, if it followed one. ``memory``: what a check
+    wants to remember from one execution of a scenario to the next; it may save work, and never changes a result."""
 
     scenario: Scenario
     execution: Execution

@@ -113,7 +113,7 @@ class _Run:
         self.opening = self._read_ledger()
         self.latest = self.opening
         self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
-        self.effects = Effects(plan.points)
+        self.effects = Effects(plan.points, len(plan.workers))
         self.locks = Locks(observer, self.clients, owned=owned)
         countable = owned and observer.connection.info.server_version >= 150000
         self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)

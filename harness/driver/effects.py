@@ -16,7 +16,9 @@ _LEVEL = re.compile(
 )
 _SETS = re.compile(r"\s*set\b", re.I)
 _FOR_ALL = re.compile(
-    r"\s*(set\s+session\s+characteristics\b|(set|reset)\b.*\bdefault_transaction_isolation\b|(reset|discard)\s+all\b)", re.I
+    r"\s*(set\s+session\s+characteristics\b|(set|reset)\s+(session\s+)?default_transaction_isolation\b|"
+    r"(reset|discard)\s+all\b)",
+    re.I,
 )
 """The level of all further transactions of the session is set, or set back."""
 _AND_CHAIN = re.compile(r"\sand\s+chain\b", re.I)
@@ -50,15 +52,16 @@ class _Turn:
     ended: set[str] = field(default_factory=set)
     ended_everything: bool = False
     snapshot: bool = False
+    seen: Footprint = _NOTHING
     held: Footprint = _NOTHING
     commits: bool = False
 
 
 class Effects:
-    """Collects one turn at a time. Without ``points`` a statement may touch anything."""
+    """Collects one turn at a time, of so many ``workers``. Without ``points`` a statement may touch anything."""
 
-    def __init__(self, points: Points | None) -> None:
-        self._points = points
+    def __init__(self, points: Points | None, workers: int) -> None:
+        self._points, self._crowded = points, workers > 2
         self._excluding = points is None or points.excluding
         self._sessions: dict[str, _Session] = {}
         self._defaults: dict[str, str] = {}
@@ -139,7 +142,9 @@ class Effects:
             ended=frozenset(self._turn.ended),
             ended_everything=self._turn.ended_everything,
             snapshot=self._turn.snapshot,
+            seen=self._turn.seen,
             held=self._turn.held,
+            crowded=self._crowded,
             commits=self._turn.commits,
         )
 
@@ -149,7 +154,8 @@ class Effects:
         statement = client.statement
         if statement.kind is StatementKind.BEGIN or not session.level:
             level = _LEVEL.search(statement.sql) if statement.kind is StatementKind.BEGIN else None
-            default = self._defaults.get(client.name) or self._points.isolation if self._points else "serializable"
+            installed = self._points.isolation if self._points is not None else "serializable"
+            default = self._defaults.get(client.name) or installed
             session.level = _plain(level[1]) if level else default
             session.snapshot = False
         if _FOR_ALL.match(statement.sql):
@@ -192,6 +198,7 @@ class Effects:
         seen = replace(piece, reads=frozenset()) if old else piece
         self._turn.footprint = self._turn.footprint | seen
         if session.level == "serializable":
+            self._turn.seen = self._turn.seen | piece
             self._turn.held = self._turn.held | session.touched
         if self._points is not None and self._points.may_undo and piece:
             self._lets_go(session)

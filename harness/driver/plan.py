@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.driver.names import Names
 from harness.driver.observer import Reading
@@ -23,7 +23,7 @@ class Points:
     """Some step may lock a whole table, for which even readers wait."""
     may_undo: bool = False
     """Some function has an EXCEPTION clause, so that any step may roll back part of its transaction."""
-    commit: Footprint = Footprint()
+    commit: Footprint = field(default_factory=Footprint)
     """What the end of a transaction may still run: deferred constraints and triggers."""
 
 

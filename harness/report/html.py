@@ -15,6 +15,7 @@ from harness.report.views import ledger_views, table_view, timeline_view
 from harness.report.words import (
     LABELS,
     SYMBOLS,
+    coverage,
     documented,
     headline,
     in_order,
@@ -105,7 +106,8 @@ def _scenario(number: int, result: ScenarioResult, attachments: Sequence[Attachm
         "schedules": f"{result.schedules:,}",
         "exhausted": "yes" if result.exhausted else "no",
         "outcome": outcome(result),
-        "meaning": one_line(result.meaning, 400),
+        "meaning": one_line(result.meaning, 1200),
+        "coverage": coverage(result),
         "notes": [
             f"{value_text(note.check, 60)}: {one_line(note.message, 300)}"
             for check in result.checks
@@ -132,7 +134,7 @@ def _first(result: ScenarioResult) -> str:
 def _example(anchor: str, result: ScenarioResult, example: Counterexample, attachment: Attachment) -> dict[str, Any]:
     found = in_order(result, example)
     drawn = timeline(example.execution.history, found[:1])
-    labels = {row.turn: row.label for row in drawn.rows}
+    turns = [(row.turn, row.label) for row in drawn.rows if row.turn is not None]
     picture = attachment.picture
     return {
         "id": anchor,
@@ -141,7 +143,7 @@ def _example(anchor: str, result: ScenarioResult, example: Counterexample, attac
             {
                 "check": value_text(violation.check, 120),
                 "message": clean(violation.message, TEXT_LIMIT),
-                "at": "" if violation.turn is None else labels.get(violation.turn, "the end"),
+                "at": "" if violation.turn is None else _label(turns, violation.turn),
                 "expected": violation.check in result.expect,
                 "witness": table_view(violation.witness),
             }
@@ -152,6 +154,11 @@ def _example(anchor: str, result: ScenarioResult, example: Counterexample, attac
         "picture": "" if picture is None else f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}",
         "files": list(attachment.files),
     }
+
+
+def _label(turns: Sequence[tuple[int, str]], turn: int) -> str:
+    """The row in which a turn is told: its own, or the one that it was joined to."""
+    return next((label for other, label in turns if other >= turn), "the end")
 
 
 def _execution(execution: Execution, drawn: Timeline) -> dict[str, Any]:

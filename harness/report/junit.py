@@ -60,7 +60,8 @@ def _case(suite: ET.Element, result: ScenarioResult) -> None:
             described = True
             node = ET.SubElement(case, tag, {"type": one_line(violation.check, 200)})
             node.set("message", one_line(violation.message, _MESSAGE))
-            node.text = f"{clean(violation.message, 4_000)}\n\n{table}\n\nagain: {replay_command(example.replay)}\n"
+            again = f"again: {command}\n" if (command := replay_command(example.replay)) else ""
+            node.text = f"{clean(violation.message, 4_000)}\n\n{table}\n\n{again}"
     if not described:
         node = ET.SubElement(case, tag, {"type": result.verdict.value, "message": outcome(result)})
         node.text = clean(result.meaning, 4_000)

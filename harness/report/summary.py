@@ -31,7 +31,8 @@ def _first(result: ScenarioResult, width: int, height: int | None) -> list[str]:
         return [name, *(f"  {line}" for line in wrap(outcome(result), width - 2, 8)), ""]
     example, violation = found[0]
     head = _head(result, example, violation, width)
-    again = f"again   {replay_command(example.replay)}"
+    command = replay_command(example.replay)
+    again = f"again   {command}" if command else "again   not possible: the workers were released together, in no order"
     room = None
     if height is not None:
         room = max(height - len(head) - 2 - -(-cell_len(again) // width), _MIN_TABLE)

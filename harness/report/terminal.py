@@ -17,7 +17,7 @@ from harness.report.console import QuietPipeConsole
 from harness.report.grid import fit, timeline_text, wrap
 from harness.report.summary import red_summary
 from harness.report.text import one_line
-from harness.report.words import SYMBOLS, documented, effort, headline, outcome, plural, seconds, server_words
+from harness.report.words import SYMBOLS, coverage, documented, effort, headline, outcome, plural, seconds, server_words
 
 __all__ = ["ConsoleReporter", "timeline_text"]
 
@@ -89,7 +89,9 @@ class ConsoleReporter:
         self._scenario_line(result)
         if self._verbose:
             if result.meaning:
-                self._print(one_line(result.meaning, 400), "dim", indent="  ")
+                self._print(one_line(result.meaning, 1200), "dim", indent="  ")
+            if covered := coverage(result):
+                self._print(covered, "dim", indent="  ")
             for note in (note for check in result.checks for note in check.notes[:1]):
                 self._print(f"  note: {one_line(note.message, 400)}", "yellow")
             for check in result.checks:

@@ -114,6 +114,20 @@ def _green(run: RunResult) -> str:
     return "; ".join(parts)
 
 
+def coverage(result: ScenarioResult) -> str:
+    """How far the points inside functions were covered, in a line; "" where none was used."""
+    covered = result.covered
+    if covered is None:
+        return ""
+    parts = [f"{plural(covered.points, 'point')}, {covered.pairs:,} of {covered.possible:,} ordered pairs seen"]
+    if covered.pruned:
+        parts.append(f"{plural(covered.pruned, 'execution')} repeated an equivalent one")
+    parts += [f"{one_line(o.function, 80)} ran as one step ({one_line(o.reason, 120)})" for o in covered.opaque]
+    return "; ".join(parts)
+
+
 def replay_command(path: str) -> str:
-    """The command that runs a saved counterexample again, quoted for a shell."""
+    """The command that runs a saved counterexample again, quoted for a shell; "" for one that cannot be replayed."""
+    if not path:
+        return ""
     return f"harness replay {shlex.quote(one_line(path))}"

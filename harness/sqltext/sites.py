@@ -49,7 +49,8 @@ class Sites:
         """The site inside the statement that the last site stands before; its number."""
         last = self.sites[-1]
         label = f"{last.id} {headline}, between snapshot and scan"
-        return self._add(f"{last.id}~", SiteKind.OVERLAP, last.line, label, last.text, footprint, last.undoes, last.nests)
+        kind = SiteKind.OVERLAP
+        return self._add(f"{last.id}~", kind, last.line, label, last.text, footprint, last.undoes, last.nests)
 
     def _add(
         self,

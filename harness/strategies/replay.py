@@ -9,7 +9,7 @@ from harness.model import Action, Choice, Effect, Schedule
 from harness.strategies.protocol import Facts
 
 _SITE = re.compile(r"(?P<function>.*):(?P<line>\d+)(\.\d+)?~?")
-EXTRA_TURNS = 10_000
+EXTRA_TURNS = 1000
 """New points that an adapted replay lets workers pass on their way to the saved ones, in all."""
 
 

@@ -55,12 +55,14 @@ class System:
 
 
 def drawn(seed: int, attempt: int) -> System:
-    """Every third system has three workers. Of those with two the first one's function begins with the template that
-    it is the seed's turn for, and often the second one's does, too."""
+    """Every third system has three workers. Of those with two each takes one of the two templates that it is the
+    seed's turn for."""
     drawing = _Drawing(Random(seed + DERIVED * attempt))
     if seed % 3 == 2:
         return drawing.three()
-    return drawing.two(list(PL)[(seed - seed // 3) % len(PL)])
+    names = list(PL)
+    at = 2 * (seed - seed // 3) % len(names)
+    return drawing.two(names[at], names[(at + 1) % len(names)])
 
 
 class _Drawing:
@@ -70,9 +72,10 @@ class _Drawing:
         self._functions: list[str] = []
         self._sent: list[str] = []
 
-    def two(self, template: str) -> System:
-        first = self._call([template, *self._further(0.3)])
-        return self._system(first, self._call([template, *self._further(0.2)]) if self._chance(0.5) else self._worker())
+    def two(self, first: str, second: str) -> System:
+        if self._chance(0.25):
+            return self._system(self._call([first, second]), self._worker())
+        return self._system(self._call([first, *self._further(0.3)]), self._call([second, *self._further(0.2)]))
 
     def three(self) -> System:
         """Each with few steps: there are many orders of three."""

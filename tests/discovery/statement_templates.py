@@ -9,7 +9,9 @@ from __future__ import annotations
 
 PARTS = {
     "a": "CREATE TABLE a (id integer PRIMARY KEY, n integer NOT NULL);\nINSERT INTO a VALUES (1, 10), (2, 20);",
-    "b": "CREATE TABLE b (id integer PRIMARY KEY, a_id integer {reference}, n integer);\nINSERT INTO b VALUES (1, 1, 5);",
+    "b": (
+        "CREATE TABLE b (id integer PRIMARY KEY, a_id integer {reference}, n integer);\nINSERT INTO b VALUES (1, 1, 5);"
+    ),
     "c": (
         "CREATE TABLE c (id integer GENERATED ALWAYS AS IDENTITY, made timestamptz DEFAULT clock_timestamp(),\n"
         "  ref uuid DEFAULT gen_random_uuid(), word text, n integer);"
@@ -60,23 +62,23 @@ TRIGGERS = {
 
 SIMPLE = {
     "read": "SELECT n INTO v FROM {t} WHERE id = {k};",
+    "update": "UPDATE {t} SET n = n + 1 WHERE id = {k};",
     "read all": "SELECT sum(n) INTO v FROM {t};",
+    "update all": "UPDATE {t} SET n = n * 2;",
     "for update": "SELECT n INTO v FROM {t} WHERE id = {k} FOR UPDATE;",
     "for share": "SELECT n INTO v FROM {t} WHERE id = {k} FOR SHARE;",
-    "for no key update": "SELECT n INTO v FROM {t} WHERE id = {k} FOR NO KEY UPDATE;",
-    "for key share": "SELECT n INTO v FROM {t} WHERE id = {k} FOR KEY SHARE;",
-    "update": "UPDATE {t} SET n = n + 1 WHERE id = {k};",
-    "update from variable": "UPDATE {t} SET n = coalesce(v, 0) * 2 WHERE id = {k};",
+    "for no key update": "SELECT n INTO v FROM a WHERE id = {k} FOR NO KEY UPDATE;",
     "update guarded": "UPDATE a SET n = n - 8 WHERE id = {k} AND n > 8;",
-    "update from read": "UPDATE a SET n = n + (SELECT sum(n) FROM {t}) WHERE id = {k};",
-    "update all": "UPDATE {t} SET n = n * 2;",
+    "for key share": "SELECT n INTO v FROM a WHERE id = {k} FOR KEY SHARE;",
     "update key": "UPDATE a SET id = id + 2 WHERE id = {k};",
+    "update from variable": "UPDATE {t} SET n = coalesce(v, 0) * 2 WHERE id = {k};",
+    "update from read": "UPDATE a SET n = n + (SELECT sum(n) FROM {t}) WHERE id = {k};",
     "insert": "INSERT INTO b VALUES (2, {k}, 7);",
-    "insert other": "INSERT INTO b VALUES (3, {k}, 7);",
+    "on conflict do nothing": "INSERT INTO b VALUES (2, {k}, 7) ON CONFLICT DO NOTHING;",
     "insert generated": "INSERT INTO c (word, n) VALUES ('x', v);",
     "insert not exists": "INSERT INTO c (word) SELECT 'x' WHERE NOT EXISTS (SELECT FROM c WHERE word = 'x');",
-    "on conflict do nothing": "INSERT INTO b VALUES (2, {k}, 7) ON CONFLICT DO NOTHING;",
     "on conflict do update": "INSERT INTO b VALUES (2, {k}, 7) ON CONFLICT (id) DO UPDATE SET n = b.n + 1;",
+    "insert other": "INSERT INTO b VALUES (3, {k}, 7);",
     "delete": "DELETE FROM b WHERE id = 1;",
     "delete parent": "DELETE FROM a WHERE id = {k};",
     "modifying with": "WITH w AS (UPDATE a SET n = n + 1 WHERE id = {k} RETURNING n) SELECT n INTO v FROM w;",
@@ -85,11 +87,11 @@ SIMPLE = {
 COMPOUND = {
     "nowait": "SELECT n INTO v FROM {t} WHERE id = {k} FOR UPDATE NOWAIT;",
     "skip locked": "SELECT id INTO v FROM a ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED;",
-    "count": "v := (SELECT count(*) FROM c);",
     "dynamic": "EXECUTE 'UPDATE a SET n = n + 1 WHERE id = $1' USING {k};",
     "dynamic read": "EXECUTE format('SELECT n FROM %I WHERE id = {k}', '{t}') INTO v;",
     "nested": "v := nested({k});",
     "nested twice": "PERFORM nested({k}) + nested({j});",
+    "stable": "v := sum_of_a();",
     "unique violation": "BEGIN INSERT INTO b VALUES (2, {k}, 7); EXCEPTION WHEN unique_violation THEN v := -1; END;",
     "unique violation writes": (
         "BEGIN INSERT INTO b VALUES (2, {k}, 7); EXCEPTION WHEN unique_violation THEN\n"
@@ -98,29 +100,31 @@ COMPOUND = {
     "others": "BEGIN {i} EXCEPTION WHEN OTHERS THEN said := said || SQLSTATE; END;",
     "others undoes": "BEGIN {i} RAISE EXCEPTION 'undo'; EXCEPTION WHEN raise_exception THEN said := 'undone'; END;",
     "if read": "SELECT n INTO v FROM a WHERE id = {k};\n  IF v > 15 THEN {i} END IF;",
-    "if exists": "IF EXISTS (SELECT FROM b WHERE id = 2) THEN said := 'there'; ELSE {i} END IF;",
     "if found": "UPDATE a SET n = n - 8 WHERE id = {k} AND n > 8;\n  IF NOT FOUND THEN {i} END IF;",
+    "if exists": "IF EXISTS (SELECT FROM b WHERE id = 2) THEN said := 'there'; ELSE {i} END IF;",
     "raise": "{i}\n  IF v IS NULL OR v > 15 THEN RAISE EXCEPTION 'no'; END IF;",
     "advisory": "PERFORM pg_advisory_xact_lock({k});",
+    "advisory try": "IF NOT pg_try_advisory_xact_lock({k}) THEN said := 'taken'; END IF;",
     "advisory both": "PERFORM pg_advisory_xact_lock({k});\n  PERFORM pg_advisory_xact_lock({j});",
+    "advisory shared": "PERFORM pg_advisory_xact_lock_shared({k});\n  PERFORM pg_advisory_xact_lock({k});",
     "advisory session": "PERFORM pg_advisory_lock({k});\n  {i}\n  PERFORM pg_advisory_unlock({k});",
     "advisory kept": "PERFORM pg_advisory_lock({k});",
-    "advisory try": "IF NOT pg_try_advisory_xact_lock({k}) THEN said := 'taken'; END IF;",
     "nextval": "v := nextval('s');",
+    "count": "v := (SELECT count(*) FROM c);",
     "lock exclusive": "LOCK TABLE {t} IN EXCLUSIVE MODE;",
-    "lock access exclusive": "LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE;",
+    "lock access exclusive": "LOCK TABLE a IN ACCESS EXCLUSIVE MODE;",
     "lock share": "LOCK TABLE a IN SHARE MODE;",
     "lock nowait": "LOCK TABLE a IN EXCLUSIVE MODE NOWAIT;",
     "lock both": "LOCK TABLE {t} IN EXCLUSIVE MODE;\n  LOCK TABLE c IN EXCLUSIVE MODE;",
     "lock both turned": "LOCK TABLE c IN EXCLUSIVE MODE;\n  LOCK TABLE {t} IN EXCLUSIVE MODE;",
-    "stable": "v := sum_of_a();",
-    "update both": "UPDATE a SET n = n + 1 WHERE id = {k};\n  UPDATE a SET n = n + 1 WHERE id = {j};",
     "insert both": "INSERT INTO b VALUES (2, 1, 7);\n  INSERT INTO b VALUES (3, 1, 7);",
     "insert both turned": "INSERT INTO b VALUES (3, 1, 7);\n  INSERT INTO b VALUES (2, 1, 7);",
+    "update both": "UPDATE a SET n = n + 1 WHERE id = {k};\n  UPDATE a SET n = n + 1 WHERE id = {j};",
     "upgrade": "SELECT n INTO v FROM a WHERE id = {k} FOR SHARE;\n  UPDATE a SET n = v + 1 WHERE id = {k};",
 }
 
 PL: dict[str, str] = {**SIMPLE, **COMPOUND}
+"""Statements of functions by name. Neighbours get in each other's way."""
 
 CLIENT = (
     "UPDATE a SET n = n + 1 WHERE id = {k}",

@@ -12,6 +12,7 @@ end (a step of its own). Operations, as tuples:
     ("table", t)        LOCK TABLE                         ("next", s)        nextval
     ("if", op, other)   the first one if what is remembered is even
     ("opaque", op)      the same, but nobody can tell what it touches
+    ("look",)           nothing but a snapshot
 """
 
 from __future__ import annotations
@@ -213,6 +214,8 @@ class Simulation:
                 self._touch(session, writes=f"sequence {counter}")
                 self.counters[counter] = session.register = self.counters.get(counter, 0) + 1
                 session.log.append(session.register)
+            case ("look",):
+                self._snapshot(session, transaction)
             case ("table", table):
                 self._touch(session, excludes=table)
                 yield from self._acquire(session, ("table", table), exclusive=True, excludes=table)
@@ -247,6 +250,9 @@ class Simulation:
         self._touch(session, **touches)
         if self.whole:
             yield from self._acquire(session, ("table", table), exclusive=False, **touches)
+        self._snapshot(session, transaction)
+
+    def _snapshot(self, session: Session, transaction: Transaction) -> None:
         if session.snapshot is None and transaction.repeatable:
             self.took_snapshot = True
             session.snapshot = dict(self.rows)

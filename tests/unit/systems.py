@@ -23,6 +23,7 @@ OPS: st.SearchStrategy[Op] = st.one_of(
     st.tuples(st.just("if"), PLAIN, PLAIN),
     st.tuples(st.just("across"), TABLES, TABLES).filter(lambda op: op[1] != op[2]),
     st.tuples(st.just("next"), st.just("s")),
+    st.just(("look",)),
     st.tuples(st.just("table"), TABLES),
     st.tuples(st.just("opaque"), PLAIN),
 )
@@ -70,6 +71,10 @@ def explored(search: Exhaustive | Auto | PreemptionBounded, system: System) -> t
 
 def leaves(*ops: Op, end: str = "open", repeatable: bool = True) -> tuple[Transaction, ...]:
     return (Transaction(ops, repeatable, end),)
+
+
+def serial(*ops: Op) -> tuple[Transaction, ...]:
+    return (Transaction(ops, repeatable=True, serializable=True),)
 
 
 READ, WRITE, LOCK, NEXT = ("read", "t", 0), ("write", "t", 0), ("table", "t"), ("next", "s")
@@ -126,6 +131,28 @@ WITNESSES: dict[str, System] = {
             *leaves(("opaque", ("share", "t", 0)), ("write", "v", 0), end="commit", repeatable=False),
             *leaves(("try", "u", 0), end="commit", repeatable=False),
         ),
+    },
+    # In these b is the pivot: it overlooks what c commits, and a overlooks what it writes. Whether it fails at once, at
+    # its next step or not at all hangs on who came first.
+    "serializable: a read and a write": {
+        "a": serial(READ),
+        "b": serial(("read", "u", 0), WRITE, NEXT),
+        "c": serial(("write", "u", 0)),
+    },
+    "serializable: an opaque step": {
+        "a": serial(READ),
+        "b": serial(("read", "u", 0), ("opaque", WRITE), NEXT),
+        "c": serial(("write", "u", 0)),
+    },
+    "serializable: a commit and a step": {
+        "a": serial(READ),
+        "b": serial(WRITE, ("read", "u", 0), ("read", "v", 0)),
+        "c": serial(("write", "u", 0)),
+    },
+    "serializable: a commit and a snapshot": {
+        "a": serial(READ),
+        "b": serial(("look",), WRITE, ("read", "u", 0)),
+        "c": serial(("write", "u", 0)),
     },
 }
 """Per clause of the relation a system (found by Hypothesis, made small) that is not explored to the full without it."""
