@@ -53,4 +53,6 @@ def _begin(
             gatekeeper.open(process.backend)
         process.dirty = any(s.session_state for s in worker.statements)
         clients.append(Client(worker=worker, process=process, backend=process.backend))
+    if gatekeeper is not None:
+        gatekeeper.settle()  # a worker that were quicker than the keys would run through all its gates
     return clients

@@ -8,6 +8,8 @@ worker holds, there would be a true cycle of waits, and a worker would be told o
 
 from __future__ import annotations
 
+import select
+
 import psycopg
 from psycopg import pq
 from psycopg.pq import abc
@@ -16,6 +18,7 @@ from harness.errors import DriverError
 
 SIGN_OF_LIFE = (1751215717, 0)
 """A key that is held as long as this connection lives: a gate that can take it knows that nobody watches any more."""
+_BOUND_S = 30.0
 _GO_ON = b"SELECT pg_advisory_lock($1::int, $2::int), pg_advisory_unlock($1::int, $3::int)"
 _HOLD = b"SELECT pg_advisory_lock($1::int, $2::int)"
 _DROP = b"SELECT pg_advisory_unlock($1::int, $2::int)"
@@ -31,12 +34,13 @@ class Gatekeeper:
             raise DriverError(f"cannot connect to the server: {said.splitlines()[0]}")
         for name, sql in ((b"go_on", _GO_ON), (b"hold", _HOLD), (b"drop", _DROP)):
             self._check(self._connection.prepare(name, sql))
+        self.pid = self._connection.backend_pid
         self._held: dict[int, int] = {}
         self._unread = False
         self._send(b"hold", *SIGN_OF_LIFE)
 
     def hold(self, backend: int, turn: int) -> None:
-        """Backend ``backend`` will stop at the gate with number ``turn``."""
+        """Backend ``backend`` will stop at the gate with number ``turn``, once this has settled."""
         if self._held.get(backend) == turn:
             return
         self.open(backend)
@@ -60,7 +64,15 @@ class Gatekeeper:
             return
         self._unread = False
         try:
-            while (result := self._connection.get_result()) is not None:
+            # Not by waiting inside libpq: that has no bound, and other threads would wait along.
+            while True:
+                while self._connection.is_busy():
+                    if not select.select([self._connection.socket], [], [], _BOUND_S)[0]:
+                        raise DriverError(f"the server did not hand over a gate within {_BOUND_S:.0f} s")
+                    self._connection.consume_input()
+                result = self._connection.get_result()
+                if result is None:
+                    break
                 self._check(result)
         except psycopg.OperationalError as e:
             raise DriverError(f"the connection that holds the gates is lost: {str(e).strip()}") from None

@@ -108,7 +108,9 @@ COMPOUND = {
     "advisory both": "PERFORM pg_advisory_xact_lock({k});\n  PERFORM pg_advisory_xact_lock({j});",
     "advisory shared": "PERFORM pg_advisory_xact_lock_shared({k});\n  PERFORM pg_advisory_xact_lock({k});",
     "advisory session": "PERFORM pg_advisory_lock({k});\n  {i}\n  PERFORM pg_advisory_unlock({k});",
-    "advisory kept": "PERFORM pg_advisory_lock({k});",
+    "advisory session shared": (
+        "PERFORM pg_advisory_lock_shared({k});\n  {i}\n  PERFORM pg_advisory_unlock_shared({k});"
+    ),
     "nextval": "v := nextval('s');",
     "count": "v := (SELECT count(*) FROM c);",
     "lock exclusive": "LOCK TABLE {t} IN EXCLUSIVE MODE;",

@@ -40,13 +40,14 @@ CLAUSES: dict[str, Clause] = {
     "two ends, one of an opaque transaction": lambda a, b: a.ended_everything and _ends(b),
     "serializable: a read and a write": lambda a, b: not _crowded(a, b) and bool(a.seen.writes & b.seen.reads),
     "serializable: an opaque step": lambda a, b: not _crowded(a, b) and a.seen.everything and _anything(b.seen),
-    "serializable: a commit and a conflict": lambda a, b: (a.commits or b.commits) and bool(
-        a.held.writes & b.held.reads or (a.held.everything and _anything(b.held))),
+    "serializable: a commit and a conflict": lambda a, b: (
+        (a.commits or b.commits) and bool(a.held.writes & b.held.reads or (a.held.everything and _anything(b.held)))
+    ),
     "serializable, crowded: a read and a write": lambda a, b: _crowded(a, b) and bool(a.held.writes & b.held.reads),
-    "serializable, crowded: an opaque step": lambda a, b: (
-        _crowded(a, b) and a.held.everything and _anything(b.held)),
-    "serializable, crowded: a commit and a step": lambda a, b: _crowded(a, b) and a.commits and _anything(b.held),
-    "serializable, crowded: two commits": lambda a, b: _crowded(a, b) and a.commits and b.commits,
+    "serializable, crowded: an opaque step": lambda a, b: _crowded(a, b) and a.held.everything and _anything(b.held),
+    "serializable, crowded: a commit and a step": lambda a, b: (
+        _crowded(a, b) and a.commits and (_anything(b.held) or b.commits)
+    ),
     "serializable: a commit and a snapshot": lambda a, b: a.commits and b.snapshot,
 }
 

@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from conflicts import Conflicts
+from simulated_locks import Locks, Request, Thing
 
 from harness.dependence import WAIT
 from harness.model import Choice, Effect, Footprint
-from harness.strategies.protocol import Strategy
 
 Op = tuple[Any, ...]
 
@@ -66,14 +66,9 @@ class Session:
     """Its open transaction's name, at SERIALIZABLE."""
     held: Footprint = field(default_factory=Footprint)
     """What that has touched so far."""
+    piece: Footprint = field(default_factory=Footprint)
+    """What the step in hand touches of it."""
     ended: bool = False
-
-
-@dataclass(slots=True)
-class Request:
-    session: Session
-    thing: tuple[str, ...]
-    exclusive: bool
 
 
 class Simulation:
@@ -83,8 +78,7 @@ class Simulation:
         self.rows: dict[tuple[str, int], tuple[int, str]] = {}
         """Committed value and who wrote it, per table and row; one that was never written holds its start value."""
         self.counters: dict[str, int] = {}
-        self.holders: dict[tuple[str, ...], dict[str, bool]] = {}
-        self.queue: list[Request] = []
+        self.locks = Locks()
         self.conflicts = Conflicts()
         self.whole = any(op[0] == "table" for ts in system.values() for t in ts for op in _flat(t.ops))
         self.sessions: dict[str, Session] = {}
@@ -97,19 +91,15 @@ class Simulation:
             self._advance(session)
 
     def enabled(self) -> tuple[Choice, ...]:
-        waiting = {r.session.name for r in self.queue}
-        return tuple(
-            Choice(worker=s.name, step=s.step) for s in self.sessions.values() if not s.ended and s.name not in waiting
-        )
+        able = [s for s in self.sessions.values() if not s.ended and s.name not in self.locks.waiting]
+        return tuple(Choice(worker=s.name, step=s.step) for s in able)
 
     def take(self, worker: str) -> Effect:
         """Carry out the worker's next step, and what it sets free."""
         self._begin_turn()
         self._move(self.sessions[worker])
-        while (request := self._next_granted()) is not None:
-            self.queue.remove(request)
-            self._hold(request.session, request.thing, exclusive=request.exclusive)
-            self._move(request.session)
+        while (woken := self.locks.grant()) is not None:
+            self._move(self.sessions[woken])
         return Effect(
             workers=frozenset(self.moved),
             footprint=Footprint(
@@ -121,13 +111,14 @@ class Simulation:
             ended=frozenset(self.over),
             ended_everything=self.over_everything,
             snapshot=self.took_snapshot,
+            seen=self.seen,
             held=self.held,
             commits=self.commits,
+            crowded=len(self.sessions) > 2,
         )
 
     def state(self) -> str:
         """All that can matter from here on, as text."""
-        queues = {thing: [r.session.name for r in self.queue if r.thing == thing] for thing in _things(self.queue)}
         sessions = [
             (
                 s.name,
@@ -140,16 +131,14 @@ class Simulation:
             )
             for s in self.sessions.values()
         ]
-        held = sorted((thing, sorted(holders.items())) for thing, holders in self.holders.items() if holders)
-        rest = (held, sorted(queues.items()), sessions, self.conflicts.state())
+        rest = (self.locks.state(), sessions, self.conflicts.state())
         return repr((sorted(self.rows.items()), sorted(self.counters.items()), *rest))
 
     def outcome(self) -> str:
         """What a campaign would judge in the end: ledger, answers (deadlock victims among them), who still waits."""
         logs = [(s.name, s.log) for s in self.sessions.values()]
         values = sorted((row, value) for row, (value, _) in self.rows.items())
-        waiting = sorted(r.session.name for r in self.queue)
-        return repr((values, sorted(self.counters.items()), logs, waiting))
+        return repr((values, sorted(self.counters.items()), logs, sorted(self.locks.waiting)))
 
     # ------------------------------------------------------------------------------------------------- turns
 
@@ -160,21 +149,22 @@ class Simulation:
         self.excludes: set[str] = set()
         self.over: set[str] = set()
         self.everything = self.over_everything = self.took_snapshot = self.commits = False
-        self.held = Footprint()
+        self.held = self.seen = Footprint()
 
     def _move(self, session: Session) -> None:
         self.moved.add(session.name)
         self.held |= session.held  # it may end, and hold nothing any more
         self._advance(session)
         self.held |= session.held
+        self.seen |= session.piece
 
     def _advance(self, session: Session) -> None:
         """On to the next step or wait."""
         try:
             if next(session.program) is WAITS:
                 self.writes.add(WAIT)
-                while self._in_a_cycle(session):
-                    self.queue = [r for r in self.queue if r.session is not session]
+                while self.locks.in_a_cycle(session.name):
+                    self.locks.give_up(session.name)
                     if session.program.throw(AbortedError("deadlock")) is not WAITS:
                         break
         except StopIteration:
@@ -187,12 +177,13 @@ class Simulation:
                 for i, op in enumerate(transaction.ops):
                     session.step = f"{number}.{i}{op[0]}"
                     yield STEP
-                    session.opaque = False
+                    session.opaque, session.piece = False, Footprint()
                     yield from self._do(session, transaction, op)
                 session.step = f"{number}.{transaction.end}"
                 if transaction.end == "open":
                     return
                 yield STEP
+                session.piece = Footprint()
                 if transaction.end == "commit":
                     self._commit(session, number)
                 elif session.member and session.snapshot is not None:
@@ -244,8 +235,10 @@ class Simulation:
     ) -> Generator[str, None, None]:
         """A statement begins: its lock on the table, then its snapshot."""
         if session.member:
-            session.held |= Footprint(reads=frozenset() if touches else frozenset({table}))
-            session.held |= Footprint(writes=frozenset(touches.get("writes", "").split()), everything=session.opaque)
+            writes = frozenset(touches.get("writes", "").split())
+            known = Footprint(reads=frozenset() if writes else frozenset({table}), writes=writes)
+            session.piece |= Footprint(everything=True) if session.opaque else known
+            session.held |= session.piece
         touches = touches or ({"reads": table} if self.whole or not transaction.repeatable else {})
         self._touch(session, **touches)
         if self.whole:
@@ -261,7 +254,7 @@ class Simulation:
 
     def _row(self, session: Session, kind: str, row: tuple[str, int], writes: str) -> Generator[str, None, None]:
         thing = ("row", row[0], str(row[1]))
-        if kind == "try" and not self._free(session, thing, exclusive=True, ahead=self.queue):
+        if kind == "try" and not self.locks.free(Request(session.name, thing, True)):
             session.log.append("skipped")
             return
         yield from self._acquire(session, thing, exclusive=kind != "share", writes=writes)
@@ -292,8 +285,7 @@ class Simulation:
 
     def _let_go(self, session: Session) -> None:
         session.own, session.snapshot = {}, None
-        for holders in self.holders.values():
-            holders.pop(session.name, None)
+        self.locks.let_go(session.name)
         self.over |= session.touched - {"everything"}
         self.over_everything = self.over_everything or "everything" in session.touched
         session.touched, session.held = set(), Footprint()
@@ -311,53 +303,12 @@ class Simulation:
         # That a reader holds a lock too matters only to who locks whole tables; a sequence's value is never let go.
         session.touched |= (written | {excludes, reads if self.whole else ""}) - {""}
 
-    # ------------------------------------------------------------------------------------------------- locks
-
     def _acquire(
-        self, session: Session, thing: tuple[str, ...], *, exclusive: bool, **touches: str
+        self, session: Session, thing: Thing, *, exclusive: bool, **touches: str
     ) -> Generator[str, None, None]:
-        if not self._free(session, thing, exclusive=exclusive, ahead=self.queue):
-            self.queue.append(Request(session, thing, exclusive))
+        if not self.locks.take(Request(session.name, thing, exclusive)):
             yield WAITS
             self._touch(session, **touches)
-        self._hold(session, thing, exclusive=exclusive)
-
-    def _hold(self, session: Session, thing: tuple[str, ...], *, exclusive: bool) -> None:
-        holders = self.holders.setdefault(thing, {})
-        holders[session.name] = exclusive or holders.get(session.name, False)
-
-    def _free(self, session: Session, thing: tuple[str, ...], *, exclusive: bool, ahead: Sequence[Request]) -> bool:
-        holders = self.holders.get(thing, {})
-        if session.name in holders and (holders[session.name] or not exclusive):
-            return True
-        return not self._blockers(session, thing, exclusive, ahead)
-
-    def _blockers(
-        self, session: Session, thing: tuple[str, ...], exclusive: bool, ahead: Sequence[Request]
-    ) -> set[str]:
-        holding = {w for w, x in self.holders.get(thing, {}).items() if w != session.name and (x or exclusive)}
-        before = {r.session.name for r in ahead if r.thing == thing and (r.exclusive or exclusive)}
-        return holding | before
-
-    def _next_granted(self) -> Request | None:
-        for i, r in enumerate(self.queue):
-            if self._free(r.session, r.thing, exclusive=r.exclusive, ahead=self.queue[:i]):
-                return r
-        return None
-
-    def _in_a_cycle(self, session: Session) -> bool:
-        waits = {
-            r.session.name: self._blockers(r.session, r.thing, r.exclusive, self.queue[:i])
-            for i, r in enumerate(self.queue)
-        }
-        seen: set[str] = set()
-        front = set(waits.get(session.name, ()))
-        while front:
-            if session.name in front:
-                return True
-            seen |= front
-            front = {b for w in front for b in waits.get(w, ())} - seen
-        return False
 
 
 def _flat(ops: Sequence[Op]) -> list[Op]:
@@ -366,44 +317,3 @@ def _flat(ops: Sequence[Op]) -> list[Op]:
         found.append(op)
         found += _flat([inner for inner in op[1:] if isinstance(inner, tuple)])
     return found
-
-
-def _things(queue: Sequence[Request]) -> set[tuple[str, ...]]:
-    return {r.thing for r in queue}
-
-
-def execute(strategy: Strategy, system: System) -> tuple[tuple[str, ...], Simulation]:
-    """One execution, of a strategy that has been started: who was chosen, and what it came to."""
-    simulation = Simulation(system)
-    chosen: list[str] = []
-    while True:
-        choice = strategy.choose(simulation.enabled())
-        if choice is None:
-            assert not simulation.enabled(), "it ended while somebody could act"
-            return tuple(chosen), simulation
-        assert choice in simulation.enabled()
-        chosen.append(choice.worker)
-        strategy.observe(simulation.take(choice.worker))
-
-
-def all_outcomes(system: System, limit: int = 100_000) -> tuple[set[str], int]:
-    """What any order can come to, and how many orders there are: a plain search, depth first, nothing left out."""
-    outcomes: set[str] = set()
-    count = 0
-    plan: list[int] = []
-    while True:
-        simulation = Simulation(system)
-        widths = []
-        while enabled := simulation.enabled():
-            if len(widths) == len(plan):
-                plan.append(0)
-            widths.append(len(enabled))
-            simulation.take(enabled[plan[len(widths) - 1]].worker)
-        outcomes.add(simulation.outcome())
-        count += 1
-        assert count <= limit
-        while plan and plan[-1] + 1 == widths[len(plan) - 1]:
-            plan.pop()
-        if not plan:
-            return outcomes, count
-        plan[-1] += 1

@@ -8,7 +8,8 @@ from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from simulated import Op, Simulation, System, Transaction, all_outcomes, execute
+from simulated import Op, Simulation, System, Transaction
+from simulated_runs import all_outcomes, execute
 from systems import explored, systems
 
 from harness.dependence import WAIT

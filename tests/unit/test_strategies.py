@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from simulated import System, Transaction
-from simulated import execute as simulate
+from simulated_runs import execute as simulate
 
 from harness.errors import NondeterminismError
 from harness.model import Action, Choice, Decision, Order, OrderStep, Schedule
