@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from harness.driver.pool import WorkerProcess
 from harness.driver.wire import Message
-from harness.model import Action, Choice, Json, Site, Statement, StatementKind, Worker
+from harness.model import Choice, Json, Site, Statement, StatementKind, Worker
 
 _IDLE_TX = 0  # libpq's PQTRANS_IDLE
 
@@ -109,13 +109,9 @@ class Client:
         """Were the client to die now in mid-statement, could the statement have taken effect all the same?"""
         return not self.in_transaction or self.statement.kind is StatementKind.COMMIT
 
-    def may_close_a_cycle(self, action: Action) -> bool:
-        """Whether its next step could begin to wait: a commit or rollback cannot, nor can a mere read."""
-        if action not in (Action.RUN, Action.LOSE):
-            return False
-        if self.site is not None:
-            touched = self.site.footprint
-            return bool(touched.writes or touched.excludes or touched.everything) or self.site.nests
+    @property
+    def may_wait(self) -> bool:
+        """Whether its next statement could begin to wait: a commit or rollback cannot."""
         return self.statement.kind not in (StatementKind.COMMIT, StatementKind.ROLLBACK, StatementKind.BEGIN)
 
 

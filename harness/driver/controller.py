@@ -175,11 +175,12 @@ class _Run:
             raise DriverError(f"{choice}: {client.name} {'waits' if client.state is State.BLOCKED else 'has ended'}")
         if choice.action is Action.RUN:
             self.effects.let_go(client)
-        if client.may_close_a_cycle(choice.action) and (
-            self.locks.orphans
-            or choice.action is not Action.RUN
-            or self.effects.may_wait(client, [c for c in self.clients if c.state is State.BLOCKED])
-        ):
+        if choice.action is not Action.RUN:
+            may_wait = choice.action is Action.LOSE and client.may_wait
+        else:
+            blocked = [c for c in (*self.clients, *self.locks.orphans) if c.state in (State.BLOCKED, State.DEAD)]
+            may_wait = self.effects.may_wait(client, blocked)
+        if may_wait:
             self.locks.await_checks()
         frozen = self.locks.freeze(client)
         try:
@@ -197,6 +198,8 @@ class _Run:
 
     def _act(self, client: Client, action: Action) -> None:
         if action is Action.RUN:
+            # Before it is sent: on a busy machine a step would look shorter than it is, and no deadlock would fit in.
+            client.ask(next(self.asked), time.monotonic())
             if client.site is not None:
                 assert self.gatekeeper is not None
                 self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
@@ -205,7 +208,6 @@ class _Run:
                 statement = client.statement
                 self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
                 client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
-            client.ask(next(self.asked), time.monotonic())
             return
         fault = {
             Action.KILL: self.faults.kill,
@@ -433,7 +435,7 @@ class _Run:
     def _suspect_deadlock(self, client: Client) -> None:
         """Its step is over; it took long enough to have been in a deadlock that its function has swallowed."""
         took = time.monotonic() - client.asked_at
-        if took > DEADLOCK_TIMEOUT_S and not client.deadlocked and client.may_close_a_cycle(Action.RUN):
+        if took > DEADLOCK_TIMEOUT_S and not client.deadlocked and self.effects.touches(client):
             self.deadlocks.suspect(client)
 
     # ------------------------------------------------------------------------------------------------- helpers

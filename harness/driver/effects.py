@@ -102,6 +102,10 @@ class Effects:
                 return True
         return False
 
+    def touches(self, client: Client) -> bool:
+        """Whether the step that ``client`` is in touches any table."""
+        return bool(self._sessions[client.name].piece)
+
     def waits(self) -> None:
         """Somebody has begun to wait in this turn, or fell victim to a deadlock."""
         self._turn.footprint = self._turn.footprint | _WAIT

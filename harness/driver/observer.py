@@ -76,7 +76,7 @@ class Observer:
         self._deadlocks = self._count_deadlocks()
         self.connection.execute(
             # The same few statements again and again: plan them once.
-            "SET lock_timeout = '500ms'; SET statement_timeout = '60s'; SET plan_cache_mode = force_generic_plan"
+            "SET lock_timeout = '50ms'; SET statement_timeout = '60s'; SET plan_cache_mode = force_generic_plan"
         )
 
     def close(self) -> None:

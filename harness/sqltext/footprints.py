@@ -128,6 +128,7 @@ class _Resolution:
         relation = self._relation(name)
         if relation is None:
             self.reads.add(name)
+            self.writes.add(f"sequence {name}")  # if it is one: its value shows at once, whoever drew it
             return
         self._expressions(relation.policies)
         if relation.view:

@@ -11,6 +11,7 @@ B = "CREATE TABLE b (id integer PRIMARY KEY, n integer);\nINSERT INTO b VALUES (
 C = "CREATE TABLE c (id integer, n integer);\n"
 CHILD = "CREATE TABLE b (id integer PRIMARY KEY, a_id integer REFERENCES a {});\nINSERT INTO b VALUES (1, 1);\n"
 WRITE, DOUBLE, READ = "UPDATE a SET n = n + 1 WHERE id = 1", "UPDATE a SET n = n * 2", "SELECT n FROM a WHERE id = 1"
+SUM = "SELECT sum(n) FROM a"
 READ_B, COUNT = "SELECT n FROM b WHERE id = 1", "INSERT INTO c SELECT 1, count(*) FROM c"
 
 
@@ -36,6 +37,10 @@ def block(*statements: str, level: str = "READ COMMITTED", end: str = "COMMIT") 
 
 def repeatable(*statements: str) -> tuple[str, ...]:
     return block(*statements, level="REPEATABLE READ")
+
+
+def serializable(*statements: str) -> tuple[str, ...]:
+    return block(*statements, level="SERIALIZABLE")
 
 
 def system(sql: str, *workers: str | Sequence[str]) -> System:
@@ -126,6 +131,13 @@ WRITTEN: dict[str, System] = {
         "UPDATE a SET n = f1() WHERE id = 1",
         block(WRITE, "UPDATE b SET n = n + 1 WHERE id = 1"),
     ),
+    # -- SERIALIZABLE
+    "write skew": system(A, serializable(SUM, WRITE), serializable(SUM, "UPDATE a SET n = 0 WHERE id = 2")),
+    "write skew across tables": system(A + B, serializable(SUM, "UPDATE b SET n = 0"), serializable(READ_B, WRITE)),
+    "a unique key as well": system(
+        A, serializable(SUM, "INSERT INTO a VALUES (3, 1)"), serializable(SUM, "INSERT INTO a VALUES (3, 2)")
+    ),
+    "one of two serializable": system(A, serializable(SUM, WRITE), repeatable(SUM, "UPDATE a SET n = 0 WHERE id = 2")),
     # -- locks
     "an advisory lock of the session": system(
         A + function("f1", f"PERFORM pg_advisory_lock(1);\n  {WRITE};\n  PERFORM pg_advisory_unlock(1);"),
@@ -241,4 +253,5 @@ WRITTEN: dict[str, System] = {
     ),
     "a prepared statement": system(A, (f"PREPARE p AS {WRITE}", "EXECUTE p"), DOUBLE),
     "a DO block": system(A, f"DO $$ BEGIN {WRITE}; END $$", DOUBLE),
+    "the end of a DO block": system(A, block(f"DO $$ BEGIN {WRITE}; END $$"), (READ, READ)),
 }

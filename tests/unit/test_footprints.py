@@ -118,7 +118,7 @@ def footprint(text: str | None) -> Footprint:
         ("SELECT 1", ""), ("SELECT now(), pg_sleep(1), f()", ""), ("BEGIN", ""), ("SET x.y = 1", ""), ("SHOW x", ""),
         ("PREPARE p AS SELECT 1 FROM a", ""), ("NOTIFY x", ""), ("SAVEPOINT s", ""),
         ("SELECT * FROM a JOIN public.b ON true WHERE EXISTS (SELECT FROM d)", "r a b d"),
-        ("SELECT * FROM nowhere", "r nowhere"), ("TABLE a UNION TABLE b", "r a b"),
+        ("SELECT * FROM nowhere", "r nowhere w sequence,nowhere"), ("TABLE a UNION TABLE b", "r a b"),
         ("VALUES ((SELECT 1 FROM a))", "r a"),
         ("WITH x AS (DELETE FROM a RETURNING 1) INSERT INTO b SELECT * FROM x", "r a w a b"),
         ("WITH a AS (SELECT * FROM a) SELECT * FROM a", "r a"), ("WITH a AS (SELECT 1) SELECT * FROM a", ""),

@@ -192,9 +192,7 @@ expect: {a: {x: [1, null, {y: true}]}, violation: [deadlock, one_refund_per_job]
         ("  b: {statements: [{apply: rollback}]}\n", True, False),
     ],
 )
-def test_when_an_execution_needs_a_database_of_its_own(
-    tmp_path: Path, extra: str, fresh: bool, restore: bool
-) -> None:
+def test_when_an_execution_needs_a_database_of_its_own(tmp_path: Path, extra: str, fresh: bool, restore: bool) -> None:
     (tmp_path / "own.sql").write_text("SELECT 1")
     block = "version: 1\nname: small\nworkers:\n  a: {statements: [SELECT 1]}\n"
     s = load(tmp_path, block + extra)
