@@ -264,7 +264,7 @@ class Scenario:
     fresh_database: bool
     """Every execution gets a database of its own (the scenario changes the schema)."""
     restore: bool = False
-    """Before every execution what the last one touched is put back (the scenario's SQL names fixed ids)."""
+    """Before every execution what the last one touched is put back, so that none sees what another one left."""
 
 
 # ------------------------------------------------------------------------------------------ schedule and history

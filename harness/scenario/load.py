@@ -93,7 +93,7 @@ class _Resolver:
             users=self.users,
             jobs=self.jobs,
             fresh_database=ddl,
-            restore=not ours and not ddl,
+            restore=not ddl,
         )
 
     def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

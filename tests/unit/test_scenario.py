@@ -185,8 +185,8 @@ expect: {a: {x: [1, null, {y: true}]}, violation: [deadlock, one_refund_per_job]
 @pytest.mark.parametrize(
     ("extra", "fresh", "restore"),
     [
-        ("", False, False),
-        ("install: [migrations, variants/as_described.sql]\n", False, False),
+        ("", False, True),
+        ("install: [migrations, variants/as_described.sql]\n", False, True),
         ("install: [own.sql]\n", False, True),
         ("  b: {statements: [CREATE TABLE t ()]}\n", True, False),
         ("  b: {statements: [{apply: rollback}]}\n", True, False),
