@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psycopg
 
@@ -95,13 +96,8 @@ def main() -> None:
 
         controller = Controller(pool, target.conninfo(gated), owned=True, gated=True)
         for i, name in enumerate(("preemption_bounded", "auto", "pct", "random_walk")):
-            made = rate(
-                controller,
-                count,
-                1 + i * count,
-                lambda name=name: make(name, seed=0, limit=2000, workers=("w1", "w2")),
-                held,
-            )
+            fresh = partial(make, name, seed=0, limit=2000, workers=("w1", "w2"))
+            made = rate(controller, count, 1 + i * count, fresh, held)
             print(f"{name:18} {made:6.0f}/s, {serial / made:.1f} times the serial calls")
         controller.close()
         print("processes of the workers: " + ", ".join(str(w.pid) for w in pool.take(2)))

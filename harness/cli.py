@@ -37,9 +37,7 @@ def run(
     pg_bin: PgBin = None,
     strategy: Annotated[
         str | None,
-        typer.Option(
-            help="for searches: auto, exhaustive, preemption_bounded, pct, random_walk, free_running"
-        ),
+        typer.Option(help="for searches: auto, exhaustive, preemption_bounded, pct, random_walk, free_running"),
     ] = None,
     schedules: Annotated[int | None, typer.Option(min=1, help="executions per search, at most")] = None,
     budget: Annotated[float | None, typer.Option(min=0, help="seconds for the whole run")] = None,

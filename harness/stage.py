@@ -36,6 +36,8 @@ PUBLIC_ROLE = "refund_harness_public"
 _MAKE_PUBLIC_ROLE = f"""
 DO $$ BEGIN CREATE ROLE {PUBLIC_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
 """
+
+
 class Stage:
     """Owns one clone of the scenario's database at a time. ``inside``: its functions have gates, and executions hold
     workers there. A context manager by `close`."""

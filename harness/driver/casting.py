@@ -52,7 +52,7 @@ def _begin(
         elif gatekeeper is not None:
             gatekeeper.open(process.backend)
         process.dirty = any(s.session_state for s in worker.statements)
-        clients.append(Client(worker=worker, process=process, backend=process.backend))
+        clients.append(Client(worker=worker, process=process, backend=process.backend, turn=reply["turn"]))
     if gatekeeper is not None:
         gatekeeper.settle()  # a worker that were quicker than the keys would run through all its gates
     return clients

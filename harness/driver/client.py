@@ -49,6 +49,8 @@ class Client:
     """Its current statement is known to have closed a cycle of waits."""
     woken: bool = False
     """It runs because its wait may be over; not in the history yet."""
+    turn: int = 0
+    """The number of the gate that it reached last, in all its executions."""
     site: Site | None = None
     """The gate that it reached last in its current statement."""
     stops: bool = False
@@ -84,9 +86,9 @@ class Client:
         """Its statement is being sent."""
         self.state, self.asked, self.asked_at, self.deadlocked = State.RUNNING, number, now, False
 
-    def park(self, site: Site) -> None:
+    def park(self, site: Site, turn: int) -> None:
         """It has reached a gate."""
-        self.site, self.state = site, State.PARKED
+        self.site, self.turn, self.state = site, turn, State.PARKED
 
     def advance(self) -> None:
         """The current statement is over."""

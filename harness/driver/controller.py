@@ -50,6 +50,7 @@ DEADLOCK_DETECTED = "40P01"
 STEP_BOUND_S = 30.0
 """How long one step may take before the harness gives up on the execution."""
 MAX_STEPS = 10_000
+_GATELESS = (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK)
 
 
 class Controller:
@@ -135,7 +136,7 @@ class _Run:
             self.recorder.turn = turn
             self.committed = False
             client = self._client(choice.worker)
-            self._take(client, choice)
+            self._take(client, choice, strategy.ahead())
             blocked = client.state is State.BLOCKED
             self.decisions.append(Decision(choice=choice, enabled=enabled, blocked=blocked))
             strategy.observe(self.effects.turn())
@@ -149,7 +150,7 @@ class _Run:
         """All workers at once, each sending its next statement as soon as it has an answer; who waits is not seen."""
         for client in self.clients:
             self.effects.let_go(client)
-            self._act(client, Action.RUN)
+            self._act(client, Action.RUN, 0)
         deadline = time.monotonic() + STEP_BOUND_S
         while running := [c for c in self.clients if c.state is State.RUNNING]:
             found = [c for c in running if c.process.wire.pending]
@@ -161,18 +162,21 @@ class _Run:
                 if client.can_act:
                     self.recorder.turn += 1
                     self.effects.let_go(client)
-                    self._act(client, Action.RUN)
+                    self._act(client, Action.RUN, 0)
             if time.monotonic() > deadline:
                 names = ", ".join(c.name for c in running)
                 raise DriverError(f"{names} neither answered nor failed within {STEP_BOUND_S:.0f} s of being released")
         self.unread = True
         return self._finish(seed)
 
-    def _take(self, client: Client, choice: Choice) -> None:
+    def _take(self, client: Client, choice: Choice, ahead: int) -> None:
         if client.state is State.DEAD:
             raise DriverError(f"{choice}: {client.name} is dead")
         if not client.can_act and choice.action in (Action.RUN, Action.LOSE):
             raise DriverError(f"{choice}: {client.name} {'waits' if client.state is State.BLOCKED else 'has ended'}")
+        for other in self.clients:
+            if other is not client and other.state is State.PARKED and self._passing(other):
+                raise DriverError(f"{choice}: {other.name} was promised to go on, and has")
         if choice.action is Action.RUN:
             self.effects.let_go(client)
         if choice.action is not Action.RUN:
@@ -184,7 +188,7 @@ class _Run:
             self.locks.await_checks()
         frozen = self.locks.freeze(client)
         try:
-            self._act(client, choice.action)
+            self._act(client, choice.action, ahead)
             self._settle(frozen)
             for i, waiting in enumerate(frozen):
                 self.locks.await_checks(stopped=frozen[i:])
@@ -196,16 +200,17 @@ class _Run:
             for waiting in frozen:  # whatever went wrong: a stopped backend would hold up the end of its server
                 self.locks.thaw(waiting)
 
-    def _act(self, client: Client, action: Action) -> None:
+    def _act(self, client: Client, action: Action, ahead: int) -> None:
         if action is Action.RUN:
             # Before it is sent: on a busy machine a step would look shorter than it is, and no deadlock would fit in.
             client.ask(next(self.asked), time.monotonic())
             if client.site is not None:
-                assert self.gatekeeper is not None
                 self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
-                self.gatekeeper.go_on(client.backend)
+                if not self._passing(client):
+                    self._open_gates(client, ahead)
             else:
                 statement = client.statement
+                self._open_gates(client, ahead)
                 self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
                 client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
             return
@@ -218,6 +223,23 @@ class _Run:
         self.effects.struck(client)
         if fault(client):
             self.locks.orphans.append(client)
+
+    def _passing(self, client: Client) -> bool:
+        """Whether the gate that a worker has reached last stood open, so that it does not wait there."""
+        return self.gatekeeper is not None and self.gatekeeper.held(client.backend) > client.turn
+
+    def _open_gates(self, client: Client, ahead: int) -> None:
+        """Let a worker on to the next gate, and through that and ``ahead`` - 1 more when nobody waits."""
+        if self.gatekeeper is None or self.plan.points is None:
+            return
+        if client.site is None and client.statement.kind in _GATELESS and not self.plan.points.commit:
+            return
+        alone = not self.locks.orphans and all(c.state is not State.BLOCKED for c in self.clients)
+        stop = client.turn + 1 + (min(ahead, MAX_STEPS) if alone else 0)
+        before = self.gatekeeper.held(client.backend)
+        self.gatekeeper.hold(client.backend, stop)
+        if before > stop:  # it must be there before the worker is
+            self.gatekeeper.settle()
 
     def _finish(self, seed: int) -> Execution:
         waiting = [c for c in self.clients if c.state is State.BLOCKED]
@@ -313,6 +335,10 @@ class _Run:
             names = self.locks.names(blockers)
             self.effects.waits()
             self.recorder.note(EventKind.BLOCKED, client.name, client.statement.name, blockers=names)
+        if self.plan.points is not None and self._passing(client):  # when it is set free it must stop again
+            assert self.gatekeeper is not None
+            self.gatekeeper.hold(client.backend, client.turn + 1)
+            self.gatekeeper.settle()
         client.state, client.woken = State.BLOCKED, False
         client.waits_for, client.blocked_since, client.checked = blockers, time.monotonic(), False
 
@@ -372,7 +398,7 @@ class _Run:
         if "gate" in reply:
             assert self.plan.points is not None
             self._suspect_deadlock(client)
-            client.park(self.plan.points.sites[reply["site"]])
+            client.park(self.plan.points.sites[reply["site"]], reply["gate"])
             return
         if "lost" in reply:
             kind = EventKind.INFO if client.commit_in_doubt else EventKind.FAIL

@@ -19,7 +19,7 @@ from harness.errors import DriverError
 SIGN_OF_LIFE = (1751215717, 0)
 """A key that is held as long as this connection lives: a gate that can take it knows that nobody watches any more."""
 _BOUND_S = 30.0
-_GO_ON = b"SELECT pg_advisory_lock($1::int, $2::int), pg_advisory_unlock($1::int, $3::int)"
+_MOVE = b"SELECT pg_advisory_lock($1::int, $2::int), pg_advisory_unlock($1::int, $3::int)"
 _HOLD = b"SELECT pg_advisory_lock($1::int, $2::int)"
 _DROP = b"SELECT pg_advisory_unlock($1::int, $2::int)"
 
@@ -32,7 +32,7 @@ class Gatekeeper:
         if self._connection.status != pq.ConnStatus.OK:
             said = self._connection.error_message.decode(errors="replace").strip()
             raise DriverError(f"cannot connect to the server: {said.splitlines()[0]}")
-        for name, sql in ((b"go_on", _GO_ON), (b"hold", _HOLD), (b"drop", _DROP)):
+        for name, sql in ((b"move", _MOVE), (b"hold", _HOLD), (b"drop", _DROP)):
             self._check(self._connection.prepare(name, sql))
         self.pid = self._connection.backend_pid
         self._held: dict[int, int] = {}
@@ -41,17 +41,16 @@ class Gatekeeper:
 
     def hold(self, backend: int, turn: int) -> None:
         """Backend ``backend`` will stop at the gate with number ``turn``, once this has settled."""
-        if self._held.get(backend) == turn:
-            return
-        self.open(backend)
-        self._send(b"hold", backend, turn)
+        held = self._held.get(backend)
+        if held is None:
+            self._send(b"hold", backend, turn)
+        elif held != turn:
+            self._send(b"move", backend, turn, held)
         self._held[backend] = turn
 
-    def go_on(self, backend: int) -> None:
-        """Let a backend that waits at its gate go on to the next one."""
-        turn = self._held[backend]
-        self._send(b"go_on", backend, turn + 1, turn)
-        self._held[backend] = turn + 1
+    def held(self, backend: int) -> int:
+        """The number of the gate at which a backend will stop."""
+        return self._held[backend]
 
     def open(self, backend: int) -> None:
         """Let a backend pass all gates."""

@@ -5,8 +5,19 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from harness.model import Json
+
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+
+@cache
+def _pattern(jobs: tuple[str, ...]) -> re.Pattern[str]:
+    """What may be an id of some execution; the same for all, because it costs half a millisecond to make."""
+    # The longest first: ab~1 must not be read as a b, followed by b~1.
+    names = sorted(map(re.escape, jobs), key=len, reverse=True)
+    return re.compile("|".join([_UUID, *([f"(?:{'|'.join(names)})~[0-9]+"] if names else [])]))
 
 
 class Names:
@@ -27,14 +38,12 @@ class Names:
             "jobs": "{" + ",".join(self.jobs.values()) + "}",
         }
         self._back = {v: k for k, v in (*self.users.items(), *self.jobs.items())}
-        # The longest first: j1~12 must not be read as j1~1 followed by 2.
-        ids = sorted(self._back, key=len, reverse=True)
-        self._pattern = re.compile("|".join(re.escape(i) + r"(?![0-9])" for i in ids)) if ids else None
+        self._pattern = _pattern(tuple(jobs)) if self._back else None
 
     def rename(self, value: Json) -> Json:
         """``value`` with every generated id, also inside longer texts, replaced by its name."""
         if isinstance(value, str):
-            return self._pattern.sub(lambda m: self._back[m[0]], value) if self._pattern else value
+            return self._pattern.sub(lambda m: self._back.get(m[0], m[0]), value) if self._pattern else value
         if isinstance(value, list | tuple):
             return [self.rename(v) for v in value]
         if isinstance(value, dict):

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import pq
+from psycopg.pq import abc
 
 from harness.errors import DriverError, HarnessError, UserSqlError
 from harness.model import Row, Script
 
 _WAITS = """
-SELECT pid, pg_blocking_pids(pid) || pg_safe_snapshot_blocking_pids(pid) FROM unnest(%s::int[]) AS pid
+SELECT pid, pg_blocking_pids(pid) || pg_safe_snapshot_blocking_pids(pid) FROM unnest($1::int[]) AS pid
 """
 _WAITED = """
-SELECT coalesce(bool_and(waitstart < clock_timestamp() - make_interval(secs => %s) AND EXISTS (
+SELECT coalesce(bool_and(waitstart < clock_timestamp() - make_interval(secs => $1::float8) AND EXISTS (
   SELECT FROM pg_stat_get_activity(pid) WHERE wait_event_type = 'Lock')), true)
-FROM pg_locks WHERE pid = ANY(%s::int[]) AND NOT granted
+FROM pg_locks WHERE pid = ANY($2::int[]) AND NOT granted
 """
 _SESSION = "SELECT state, query_start::text FROM pg_stat_activity WHERE pid = %s"
 _LOCKS = """
 SELECT pid, locktype, coalesce(relation::regclass::text, '') AS relation, mode, granted
-FROM pg_locks WHERE pid = ANY(%s::int[]) AND locktype <> 'virtualxid' ORDER BY pid, locktype, relation, mode
+FROM pg_locks WHERE pid = ANY($1::int[]) AND locktype <> 'virtualxid' ORDER BY pid, locktype, relation, mode
 """
 _TABLES = """
 SELECT format('%%I.%%I', n.nspname, c.relname) AS table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -33,6 +36,7 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> '
 """
 
 
+_NUMBER = re.compile(r"\d+")
 _COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 
 
@@ -73,6 +77,7 @@ class Observer:
             )
         except psycopg.OperationalError as e:
             raise DriverError(f"cannot connect to the server: {str(e).strip().splitlines()[0]}") from None
+        self._statements: dict[str, bytes] = {}
         self._deadlocks = self._count_deadlocks()
         self.connection.execute(
             # The same few statements again and again: plan them once.
@@ -84,12 +89,12 @@ class Observer:
 
     def waits(self, pids: Sequence[int]) -> Mapping[int, tuple[int, ...]]:
         """For each backend the backends it waits for (empty: it does not wait)."""
-        rows = self._ask(_WAITS, list(pids))
-        return {pid: tuple(dict.fromkeys(blockers)) for pid, blockers in rows}
+        found = self._quickly(_WAITS, _array(pids))
+        return {int(pid): tuple(dict.fromkeys(map(int, _NUMBER.findall(blockers)))) for pid, blockers in found}
 
     def waited(self, pids: Sequence[int], seconds: float) -> bool:
         """Whether each of these backends that waits for a lock has been asleep over it for so long."""
-        return self._ask(_WAITED, seconds, list(pids)) == [(True,)]
+        return self._quickly(_WAITED, str(seconds), _array(pids)) == [("t",)]
 
     def session(self, pid: int) -> tuple[str, str] | None:
         """(state, start of the latest query) of a backend; None when it is gone."""
@@ -109,8 +114,8 @@ class Observer:
     def locks(self, pids: Mapping[int, str]) -> tuple[Row, ...]:
         """Locks that the given backends (pid → worker) hold or wait for."""
         return tuple(
-            {"worker": pids[pid], "locktype": kind, "relation": relation, "mode": mode, "granted": granted}
-            for pid, kind, relation, mode, granted in self._ask(_LOCKS, list(pids))
+            {"worker": pids[int(pid)], "locktype": kind, "relation": relation, "mode": mode, "granted": granted == "t"}
+            for pid, kind, relation, mode, granted in self._quickly(_LOCKS, _array(pids))
         )
 
     def new_deadlocks(self) -> int:
@@ -151,8 +156,8 @@ class Observer:
         if not reading.names:
             return {}
         try:
-            cursor = psycopg.RawCursor(self.connection)
-            found = dict(cursor.execute(reading.sql.encode(), [values[p] for p in reading.parameters]).fetchall())
+            rows = self._prepared(reading.sql, *(values[p] for p in reading.parameters))
+            found = {int(str(i)): json.loads(str(text)) for i, text in rows}
         except psycopg.errors.IndeterminateDatatype as e:
             hint = f"{_line(e)}: give the variable a type, as in :'name'::text"
             raise UserSqlError(", ".join(reading.names), hint, sqlstate=e.sqlstate) from None
@@ -169,6 +174,24 @@ class Observer:
             for row in self.connection.execute(_TABLES.replace("%%", "%").encode()).fetchall()
         )
 
+    def _quickly(self, query: str, *parameters: str) -> list[tuple[str, ...]]:
+        try:
+            return [tuple(str(value) for value in row) for row in self._prepared(query, *parameters)]
+        except psycopg.Error as e:
+            raise DriverError(f"the server does not answer the observer: {_line(e)}") from None
+
+    def _prepared(self, query: str, *parameters: str) -> list[tuple[str | None, ...]]:
+        """Rows as text, straight through libpq: these few queries are asked many times in every execution. Raises
+        `psycopg.Error`."""
+        connection = self.connection.pgconn
+        if (name := self._statements.get(query)) is None:
+            name = f"observer_{len(self._statements)}".encode()
+            _checked(connection.prepare(name, query.encode()))
+            self._statements[query] = name
+        result = _checked(connection.exec_prepared(name, [p.encode() for p in parameters]))
+        columns = range(result.nfields)
+        return [tuple(_text(result.get_value(row, c)) for c in columns) for row in range(result.ntuples)]
+
     def _ask(self, query: LiteralString, *parameters: Any) -> list[tuple[Any, ...]]:
         try:
             return self.connection.execute(query, parameters).fetchall()
@@ -181,6 +204,20 @@ class Observer:
             return DriverError(f"connection lost in {name}: {_line(error)}")
         self.connection.rollback()
         return UserSqlError(name, _line(error), sqlstate=error.sqlstate)
+
+
+def _checked(result: abc.PGresult) -> abc.PGresult:
+    if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE):
+        raise psycopg.errors.error_from_result(result)
+    return result
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+def _array(pids: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, pids)) + "}"
 
 
 def _line(error: psycopg.Error) -> str:

@@ -70,6 +70,9 @@ class Auto:
     def observe(self, effect: Effect) -> None:
         self._chooser.observe(effect)
 
+    def ahead(self) -> int:
+        return self._chooser.ahead()
+
     def facts(self) -> Facts:
         """Those of `exhaustive`, whether the execution in hand is serial, and those of `pct` once it has begun."""
         figures = dict(self._search.facts())

@@ -58,6 +58,11 @@ class Exhaustive:
     def exhausted(self) -> bool:
         return self._done
 
+    def ahead(self) -> int:
+        """As planned; beyond the plan a worker runs to its end."""
+        assert self._walk is not None, "start() first"
+        return self._walk.ahead()
+
     def facts(self) -> Facts:
         """``switches``: preemptive switches of the farthest branch so far; ``waiting``: branches not yet executed."""
         return {

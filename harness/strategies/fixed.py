@@ -41,5 +41,9 @@ class Fixed:
     def observe(self, effect: Effect) -> None:
         """What a turn did makes no difference here."""
 
+    def ahead(self) -> int:
+        """Nothing is promised."""
+        return 0
+
     def facts(self) -> Facts:
         return {}

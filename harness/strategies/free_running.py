@@ -40,5 +40,9 @@ class FreeRunning:
         """The execution in hand violated something."""
         self.hits += 1
 
+    def ahead(self) -> int:
+        """Nothing is promised."""
+        return 0
+
     def facts(self) -> Facts:
         return {"explored": self.released, "released": self.released, "hits": self.hits}

@@ -11,7 +11,7 @@ import math
 import random
 
 from harness.model import Choice, Effect
-from harness.strategies.protocol import Facts
+from harness.strategies.protocol import TO_THE_END, Facts
 
 DEPTH = 3
 STEPS_AT_FIRST = 8
@@ -79,6 +79,11 @@ class Pct:
 
     def observe(self, effect: Effect) -> None:
         """What a turn did makes no difference here."""
+
+    def ahead(self) -> int:
+        """Until the next point at which priorities change."""
+        coming = [turn for point in self._points if (turn := int(point * self.k)) >= self._turn]
+        return min(coming) - self._turn if coming else TO_THE_END
 
     def facts(self) -> Facts:
         """``missed``: `missed_below` for the executions so far, the one in hand included."""

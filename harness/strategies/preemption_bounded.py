@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from itertools import takewhile
 
 from harness.errors import NondeterminismError
 from harness.model import Choice, Effect
-from harness.strategies.protocol import Facts
+from harness.strategies.protocol import TO_THE_END, Facts
 
 MOST = 2
 """Preemptive switches, unless told otherwise."""
@@ -87,6 +88,13 @@ class PreemptionBounded:
 
     def observe(self, effect: Effect) -> None:
         """What a turn did makes no difference here."""
+
+    def ahead(self) -> int:
+        """As planned; beyond the plan a worker runs to its end."""
+        worker = self._last.choice.worker if self._last is not None else ""
+        following = [turn.choice.worker for turn in self._plan[self._turn :]]
+        same = sum(1 for _ in takewhile(lambda other: other == worker, following))
+        return same if same < len(following) else TO_THE_END
 
     def facts(self) -> Facts:
         """``bound``: all schedules with so many preemptive switches have been executed (-1: not even those without)."""

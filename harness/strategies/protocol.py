@@ -14,6 +14,10 @@ in hand is one of the serial orders, else 0; ``bound``: every schedule with at m
 been executed; ``depth``, ``n``, ``k``, ``missed``: see `pct`; ``switches``, ``waiting``: see `exhaustive`."""
 
 
+TO_THE_END = 100_000
+"""More turns than any execution has: what `Strategy.ahead` says of a worker that runs to its end."""
+
+
 class Strategy(Protocol):
     """Decides the schedules of a campaign, one execution after the other.
 
@@ -36,6 +40,11 @@ class Strategy(Protocol):
 
     def observe(self, effect: Effect) -> None:
         """What the turn that was chosen last has done. Called once after every turn."""
+        ...
+
+    def ahead(self) -> int:
+        """A promise: so many of the next turns go to the worker chosen last, as long as it can act and nobody waits. It
+        may then run on through its gates without stopping at each of them."""
         ...
 
     def facts(self) -> Facts:

@@ -52,5 +52,9 @@ class RandomWalk:
     def observe(self, effect: Effect) -> None:
         """What a turn did makes no difference here."""
 
+    def ahead(self) -> int:
+        """Nothing is promised."""
+        return 0
+
     def facts(self) -> Facts:
         return {"explored": self.explored}

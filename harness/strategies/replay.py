@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 from harness.errors import NondeterminismError
 from harness.model import Action, Choice, Effect, Schedule
@@ -53,6 +54,15 @@ class Replay:
 
     def observe(self, effect: Effect) -> None:
         """What a turn did makes no difference here."""
+
+    def ahead(self) -> int:
+        """What was saved, when it is followed exactly."""
+        if not self._exact or not 0 < self._turn <= len(self._decisions):
+            return 0
+        worker = self._decisions[self._turn - 1].choice.worker
+        following = self._decisions[self._turn :]
+        same = takewhile(lambda d: d.choice.worker == worker and d.choice.action is Action.RUN, following)
+        return sum(1 for _ in same)
 
     def facts(self) -> Facts:
         return {}

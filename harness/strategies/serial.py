@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.model import Choice, Effect
-from harness.strategies.protocol import Facts
+from harness.strategies.protocol import TO_THE_END, Facts
 
 
 class Serial:
@@ -30,6 +30,10 @@ class Serial:
 
     def observe(self, effect: Effect) -> None:
         """What a turn did makes no difference here."""
+
+    def ahead(self) -> int:
+        """Every worker runs to its end."""
+        return TO_THE_END
 
     def facts(self) -> Facts:
         return {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from harness.errors import NondeterminismError
 from harness.model import Choice, Effect
 from harness.strategies.effects import UNKNOWN, Effects
+from harness.strategies.protocol import TO_THE_END
 from harness.strategies.tree import Choices, Path, Segment
 
 Policy = Callable[[tuple[Choice, ...], str], Choice]
@@ -62,6 +64,13 @@ class Walk:
 
     def observe(self, effect: Effect) -> None:
         self._close_turn(self._effects.number(effect))
+
+    def ahead(self) -> int:
+        """How many of the next turns go to the worker chosen last, if it can act and nobody waits: its next turns are
+        never asleep, because they depend on this one, and both policies go on with it."""
+        following = self._plan[self._depth + 1 :] if not self.redundant else ()
+        same = sum(1 for _ in takewhile(lambda worker: worker == self._current, following))
+        return same if same < len(following) else TO_THE_END
 
     # ------------------------------------------------------------------------------------------------ internals
 

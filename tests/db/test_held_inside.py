@@ -108,17 +108,21 @@ def test_a_worker_is_not_quicker_than_the_keys(stage: OpenStage, monkeypatch: py
     """The backend that holds the keys is stopped for a while just when it is asked for them."""
     opened = stage(w1=["SELECT one('x')"], w2=["SELECT one('y')"])
     plain = Gatekeeper.hold
+    slowed: list[int] = []
 
     def slow(self: Gatekeeper, backend: int, turn: int) -> None:
-        self.settle()
-        os.kill(self.pid, signal.SIGSTOP)
-        threading.Timer(0.1, os.kill, (self.pid, signal.SIGCONT)).start()
+        if len(slowed) < 2:  # once for each worker, before its first step
+            slowed.append(backend)
+            self.settle()
+            os.kill(self.pid, signal.SIGSTOP)
+            threading.Timer(0.1, os.kill, (self.pid, signal.SIGCONT)).start()
         plain(self, backend, turn)
 
     monkeypatch.setattr(Gatekeeper, "hold", slow)
     done = follow(opened, "w1.select w2.select w1.one:3 w1.one:3~")
     assert steps(done)[:4] == ["w1.select", "w2.select", "w1.one:3", "w1.one:3~"]  # w2 has not taken the row
     assert who(done) == ["x", "y"]
+    assert len(set(slowed)) == 2
 
 
 def test_three_workers_on_one_row_wake_in_the_order_in_which_they_came(stage: OpenStage) -> None:

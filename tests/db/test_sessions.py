@@ -175,6 +175,9 @@ class _GivesUp:
     def observe(self, effect: Effect) -> None:
         pass
 
+    def ahead(self) -> int:
+        return 0
+
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         if not self._choices:
             raise NondeterminismError(f"{len(enabled)} enabled")
