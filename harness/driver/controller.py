@@ -153,7 +153,7 @@ class _Run:
             self._act(client, Action.RUN, 0)
         deadline = time.monotonic() + STEP_BOUND_S
         while running := [c for c in self.clients if c.state is State.RUNNING]:
-            found = [c for c in running if c.process.wire.pending]
+            found = [c for c in running if c.process.pending]
             if not found:
                 ready, _, _ = select.select([c.process.wire for c in running], [], [], LAST_LOOK_S)
                 found = [c for c in running if c.process.wire in ready]
@@ -228,6 +228,13 @@ class _Run:
         """Whether the gate that a worker has reached last stood open, so that it does not wait there."""
         return self.gatekeeper is not None and self.gatekeeper.held(client.backend) > client.turn
 
+    def _caught_up(self, client: Client) -> bool:
+        """Whether what is seen of a worker's backend is about its step in hand: one that runs on through open gates may
+        be farther than its process has told."""
+        if self.plan.points is None or self.gatekeeper is None:
+            return True
+        return self.gatekeeper.held(client.backend) <= client.turn + 1 or client.process.caught_up()
+
     def _open_gates(self, client: Client, ahead: int) -> None:
         """Let a worker on to the next gate, and through that and ``ahead`` - 1 more when nobody waits."""
         if self.gatekeeper is None or self.plan.points is None:
@@ -299,7 +306,7 @@ class _Run:
                 return
             # Only those that run: an answer of a blocked one, set free by this very step, may come in before the
             # step's own. It is read when `_wake` gets to it, so that the history does not depend on who was faster.
-            ready = [c for c in running if c.process.wire.pending]
+            ready = [c for c in running if c.process.pending]
             if not ready:
                 found, _, _ = select.select([c.process.wire for c in running], [], [], pause)
                 ready = [c for c in running if c.process.wire in found]
@@ -320,7 +327,7 @@ class _Run:
         waits = self.locks.waits()
         for client in running:
             blockers = waits[client.backend]
-            if not blockers or client.state is not State.RUNNING:
+            if not blockers or client.state is not State.RUNNING or not self._caught_up(client):
                 continue
             if closes_a_cycle(client.backend, waits):
                 self._note_deadlock(client)  # the server will end it with 40P01: keep waiting for that
@@ -378,7 +385,7 @@ class _Run:
         if self.plan.points is None or turn.ended or turn.ended_everything or any(c.woken for c in self.clients):
             return False
         wires = [c.process.wire for c in blocked]
-        return not any(w.pending for w in wires) and not select.select(wires, [], [], 0)[0]
+        return not any(c.process.pending for c in blocked) and not select.select(wires, [], [], 0)[0]
 
     def _note_deadlock(self, closer: Client) -> None:
         self._note_woken(closer)
@@ -390,10 +397,12 @@ class _Run:
     # ------------------------------------------------------------------------------------------------- answers
 
     def _complete(self, client: Client) -> None:
-        reply = client.process.receive()
+        reply = client.process.take()
         statement = client.statement
         if reply is None:
             raise DriverError(f"worker process {client.process.pid} ({client.name}) died by itself")
+        if "pong" in reply:
+            return
         self._note_woken(client)
         if "gate" in reply:
             assert self.plan.points is not None

@@ -27,6 +27,7 @@ class WorkerProcess:
     def __init__(self, pid: int, sock: socket.socket) -> None:
         self.pid, self.backend = pid, 0
         self.wire = Wire(sock)
+        self._kept: list[Message | None] = []
         self.alive = True
         self.dirty = False
         """Its session holds something that a statement left there."""
@@ -46,8 +47,31 @@ class WorkerProcess:
             self.alive = False
             raise DriverError(f"worker process {self.pid} died by itself") from None
 
+    def caught_up(self) -> bool:
+        """Whether there is no message on the way from it: to be asked when its backend is known to sleep. What was on
+        the way is the next to be received."""
+        self.send({"do": "ping"})
+        first = self.take()
+        if first is not None and "pong" in first:
+            return True
+        self._kept.append(first)
+        return False
+
+    @property
+    def pending(self) -> bool:
+        """A message can be taken without waiting."""
+        return bool(self._kept) or self.wire.pending
+
     def receive(self) -> Message | None:
-        """The next message; None when the process is dead."""
+        """The next message that is no late answer to `caught_up`; None when the process is dead."""
+        while (message := self.take()) is not None and "pong" in message:
+            pass
+        return message
+
+    def take(self) -> Message | None:
+        """The next message, whatever it is; None when the process is dead."""
+        if self._kept:
+            return self._kept.pop(0)
         try:
             message = self.wire.receive()
         except TimeoutError:

@@ -86,6 +86,10 @@ class _Worker:
         self._flush(self.connection)
         self.wire.send({"sent": True})
 
+    def do_ping(self) -> None:
+        """Nothing is under way."""
+        self.wire.send({"pong": True})
+
     def do_wipe(self) -> None:
         """Let go of everything that the session holds."""
         self.wire.send(self._wipe())
@@ -199,6 +203,20 @@ class _Worker:
             # Its last words may have come together with the end of the connection: the result holds them.
             with contextlib.suppress(psycopg.OperationalError):
                 c.consume_input()
+        if control in ready:
+            self._answer_ping(c)
+
+    def _answer_ping(self, c: abc.PGconn) -> None:
+        """The controller asks, in mid-statement, whether it has been told of all gates: pass on what has come, and say
+        so. It asks only about a backend that sleeps, which has sent all that it has to say."""
+        message = self.wire.receive()
+        if message is None:
+            self.leave()
+        assert message["do"] == "ping", message
+        with contextlib.suppress(psycopg.OperationalError):
+            c.consume_input()
+        c.is_busy()  # reads messages, gates among them
+        self.wire.send({"pong": True})
 
 
 def _error(result: abc.PGresult, connection: abc.PGconn) -> Message:

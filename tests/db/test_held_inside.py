@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -142,6 +144,31 @@ def test_whoever_closes_a_cycle_of_waits_is_the_victim(stage: OpenStage) -> None
         done = follow(opened, text, n)
         assert [(e.worker, e.sqlstate) for e in done.history.events if e.sqlstate] == [(victim, "40P01")]
         assert [e.worker for e in done.history.events if e.kind is EventKind.DEADLOCK] == [victim]
+
+
+def test_running_on_through_open_gates_changes_nothing_on_a_busy_machine(
+    stage: OpenStage, pool: WorkerPool
+) -> None:
+    """An exact replay lets a worker run on where its next turns are known: its backend may wait for a lock long before
+    its process has told of the gates on the way there."""
+    opened = stage(w1=["SELECT one('x')"], w2=["SELECT one('y')"], w3=["SELECT forth()"])
+    order = "w1.select w1.one:3 w1.one:3~ w2.select w2.one:3 w2.one:3~ w3.select w3.forth:3 w3.forth:3~ w1.one:4"
+    first = follow(opened, order)
+    assert sum(d.blocked for d in first.schedule.decisions) == 2
+    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    for process in pool.take(3):  # the backends get ahead of them
+        os.setpriority(os.PRIO_PROCESS, process.pid, 19)
+    try:
+        for n in range(1, 80):
+            again = Replay(first.schedule, exact=True)
+            assert again.start()
+            assert told(opened.execute(again, n, seed=0)) == told(first)
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+        for process in pool.take(3):
+            process.kill()  # a plain user may not give them their priority back
 
 
 def test_an_error_undoes_its_own_transaction_and_a_worker_that_keeps_going_goes_on(stage: OpenStage) -> None:
