@@ -146,9 +146,7 @@ def test_whoever_closes_a_cycle_of_waits_is_the_victim(stage: OpenStage) -> None
         assert [e.worker for e in done.history.events if e.kind is EventKind.DEADLOCK] == [victim]
 
 
-def test_running_on_through_open_gates_changes_nothing_on_a_busy_machine(
-    stage: OpenStage, pool: WorkerPool
-) -> None:
+def test_running_on_through_open_gates_changes_nothing_on_a_busy_machine(stage: OpenStage, pool: WorkerPool) -> None:
     """An exact replay lets a worker run on where its next turns are known: its backend may wait for a lock long before
     its process has told of the gates on the way there."""
     opened = stage(w1=["SELECT one('x')"], w2=["SELECT one('y')"], w3=["SELECT forth()"])
