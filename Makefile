@@ -21,6 +21,9 @@ types: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_time.py
+	$(BIN)/python benchmarks/inside.py
+	$(BIN)/python benchmarks/proofs.py --three
+	$(BIN)/python benchmarks/corpus.py --replays 100 --switches
 
 # The report under reports/sample and the picture in the README, from a fresh run.
 sample: $(STAMP)

@@ -16,14 +16,16 @@ from psycopg.conninfo import make_conninfo
 from harness.driver.casting import cast
 from harness.driver.client import Client, State, meets
 from harness.driver.deadlocks import Deadlocks
+from harness.driver.doors import Doors
 from harness.driver.effects import Effects
 from harness.driver.faults import Faults
 from harness.driver.gatekeeper import Gatekeeper
-from harness.driver.locks import Locks, closes_a_cycle
+from harness.driver.locks import Locks
 from harness.driver.observer import LedgerLockedError, Observer
 from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool
 from harness.driver.recorder import Recorder
+from harness.driver.waiting import Waiting
 from harness.driver.wire import Message
 from harness.errors import DriverError
 from harness.model import (
@@ -50,7 +52,6 @@ DEADLOCK_DETECTED = "40P01"
 STEP_BOUND_S = 30.0
 """How long one step may take before the harness gives up on the execution."""
 MAX_STEPS = 10_000
-_GATELESS = (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK)
 
 
 class Controller:
@@ -114,11 +115,16 @@ class _Run:
         self.opening = self._read_ledger()
         self.latest = self.opening
         self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
+        self.doors = Doors(gatekeeper, plan.points, self.clients)
         self.effects = Effects(plan.points, len(plan.workers))
         self.locks = Locks(observer, self.clients, owned=owned)
         countable = owned and observer.connection.info.server_version >= 150000
         self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
         self.faults = Faults(observer, self.recorder, bound_s=STEP_BOUND_S)
+        self.waiting = Waiting(
+            self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,
+            self._note_commit, held=plan.points is not None,
+        )  # fmt: skip
         self.decisions: list[Decision] = []
         self.asked = itertools.count()
         self.committed = False
@@ -174,9 +180,8 @@ class _Run:
             raise DriverError(f"{choice}: {client.name} is dead")
         if not client.can_act and choice.action in (Action.RUN, Action.LOSE):
             raise DriverError(f"{choice}: {client.name} {'waits' if client.state is State.BLOCKED else 'has ended'}")
-        for other in self.clients:
-            if other is not client and other.state is State.PARKED and self._passing(other):
-                raise DriverError(f"{choice}: {other.name} was promised to go on, and has")
+        if (other := self.doors.runaway(client)) is not None:
+            raise DriverError(f"{choice}: {other.name} was promised to go on, and has")
         if choice.action is Action.RUN:
             self.effects.let_go(client)
         if choice.action is not Action.RUN:
@@ -204,13 +209,13 @@ class _Run:
         if action is Action.RUN:
             # Before it is sent: on a busy machine a step would look shorter than it is, and no deadlock would fit in.
             client.ask(next(self.asked), time.monotonic())
+            alone = not self.locks.orphans and all(c.state is not State.BLOCKED for c in self.clients)
             if client.site is not None:
                 self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
-                if not self._passing(client):
-                    self._open_gates(client, ahead)
+                self.doors.open(client, ahead, alone=alone)
             else:
                 statement = client.statement
-                self._open_gates(client, ahead)
+                self.doors.open(client, ahead, alone=alone)
                 self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
                 client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
             return
@@ -223,30 +228,6 @@ class _Run:
         self.effects.struck(client)
         if fault(client):
             self.locks.orphans.append(client)
-
-    def _passing(self, client: Client) -> bool:
-        """Whether the gate that a worker has reached last stood open, so that it does not wait there."""
-        return self.gatekeeper is not None and self.gatekeeper.held(client.backend) > client.turn
-
-    def _caught_up(self, client: Client) -> bool:
-        """Whether what is seen of a worker's backend is about its step in hand: one that runs on through open gates may
-        be farther than its process has told."""
-        if self.plan.points is None or self.gatekeeper is None:
-            return True
-        return self.gatekeeper.held(client.backend) <= client.turn + 1 or client.process.caught_up()
-
-    def _open_gates(self, client: Client, ahead: int) -> None:
-        """Let a worker on to the next gate, and through that and ``ahead`` - 1 more when nobody waits."""
-        if self.gatekeeper is None or self.plan.points is None:
-            return
-        if client.site is None and client.statement.kind in _GATELESS and not self.plan.points.commit:
-            return
-        alone = not self.locks.orphans and all(c.state is not State.BLOCKED for c in self.clients)
-        stop = client.turn + 1 + (min(ahead, MAX_STEPS) if alone else 0)
-        before = self.gatekeeper.held(client.backend)
-        self.gatekeeper.hold(client.backend, stop)
-        if before > stop:  # it must be there before the worker is
-            self.gatekeeper.settle()
 
     def _finish(self, seed: int) -> Execution:
         waiting = [c for c in self.clients if c.state is State.BLOCKED]
@@ -300,7 +281,7 @@ class _Run:
         while True:
             running = [c for c in self.clients if c.state is State.RUNNING]
             if not running:
-                if self._wake(frozen):
+                if self.waiting.wake(frozen):
                     pause = 0.0
                     continue
                 return
@@ -315,84 +296,13 @@ class _Run:
             if ready:
                 pause = FIRST_LOOK_S
             else:
-                self._look_for_blocked(running)
+                self.waiting.look(running)
                 # A statement that simply takes long is not worth a busy loop.
                 pause = min(max(2 * pause, FIRST_LOOK_S), LAST_LOOK_S)
             if time.monotonic() > deadline:
                 names = ", ".join(c.name for c in running)
                 raise DriverError(f"T{self.recorder.turn}: {names} neither answered nor waited for another worker "
                                   f"within {STEP_BOUND_S:.0f} s")  # fmt: skip
-
-    def _look_for_blocked(self, running: Sequence[Client]) -> None:
-        waits = self.locks.waits()
-        for client in running:
-            blockers = waits[client.backend]
-            if not blockers or client.state is not State.RUNNING or not self._caught_up(client):
-                continue
-            if closes_a_cycle(client.backend, waits):
-                self._note_deadlock(client)  # the server will end it with 40P01: keep waiting for that
-                continue
-            self._block(client, blockers)
-
-    def _block(self, client: Client, blockers: tuple[int, ...]) -> None:
-        # Between two waits for the same workers (first for a place in the queue, then for the row) one may or may not
-        # be seen running: that is no event.
-        if not client.woken or not set(blockers) <= set(client.waits_for):
-            self._note_woken(client)
-            names = self.locks.names(blockers)
-            self.effects.waits()
-            self.recorder.note(EventKind.BLOCKED, client.name, client.statement.name, blockers=names)
-        if self.plan.points is not None and self._passing(client):  # when it is set free it must stop again
-            assert self.gatekeeper is not None
-            self.gatekeeper.hold(client.backend, client.turn + 1)
-            self.gatekeeper.settle()
-        client.state, client.woken = State.BLOCKED, False
-        client.waits_for, client.blocked_since, client.checked = blockers, time.monotonic(), False
-
-    def _note_woken(self, client: Client) -> None:
-        if client.woken:
-            client.woken = False
-            self.effects.woken(client)
-            self.recorder.note(EventKind.WOKEN, client.name, client.statement.name)
-
-    def _wake(self, frozen: Sequence[Client]) -> bool:
-        """Whether a blocked worker (or the backend of a dead one) has been set free, or waits for others than before
-        (as it must have run for that): it then counts as running."""
-        blocked = [c for c in self.clients if c.state is State.BLOCKED and c not in frozen]
-        orphans = [c for c in self.locks.orphans if c not in frozen]
-        if not blocked and not orphans:
-            return False
-        if self._kept(blocked) and not orphans:
-            return False
-        waits = self.locks.waits()
-        for client in orphans:
-            if not waits[client.backend] and self.observer.await_end(client.backend, bound_s=STEP_BOUND_S):
-                self.locks.orphans.remove(client)
-                self.committed = True
-                self.recorder.note(EventKind.END, client.name, message="its backend ran on and has ended")
-                return True
-        for client in sorted(blocked, key=lambda c: c.asked):  # one at a time, who asked first
-            now = waits[client.backend]
-            if not now or not set(now) <= set(client.waits_for) or closes_a_cycle(client.backend, waits):
-                client.wake()
-                return True
-        return False
-
-    def _kept(self, blocked: Sequence[Client]) -> bool:
-        """Whether it is certain that nobody was set free in this turn: no transaction, nor part of one, has ended, and
-        no wait was given up (which its worker would have told)."""
-        turn = self.effects.turn()
-        if self.plan.points is None or turn.ended or turn.ended_everything or any(c.woken for c in self.clients):
-            return False
-        wires = [c.process.wire for c in blocked]
-        return not any(c.process.pending for c in blocked) and not select.select(wires, [], [], 0)[0]
-
-    def _note_deadlock(self, closer: Client) -> None:
-        self._note_woken(closer)
-        self.effects.waits()
-        if not closer.deadlocked:
-            closer.deadlocked = True
-            self.deadlocks.note(closer)
 
     # ------------------------------------------------------------------------------------------------- answers
 
@@ -403,7 +313,7 @@ class _Run:
             raise DriverError(f"worker process {client.process.pid} ({client.name}) died by itself")
         if "pong" in reply:
             return
-        self._note_woken(client)
+        self.waiting.note_woken(client)
         if "gate" in reply:
             assert self.plan.points is not None
             self._suspect_deadlock(client)
@@ -446,7 +356,7 @@ class _Run:
     def _failed(self, client: Client, reply: Message) -> None:
         statement = client.statement
         if reply["sqlstate"] == DEADLOCK_DETECTED:
-            self._note_deadlock(client)
+            self.waiting.note_deadlock(client)
         self.recorder.note(
             EventKind.FAIL, client.name, statement.name, sqlstate=reply["sqlstate"], message=reply["error"]
         )
@@ -474,6 +384,9 @@ class _Run:
             self.deadlocks.suspect(client)
 
     # ------------------------------------------------------------------------------------------------- helpers
+
+    def _note_commit(self) -> None:
+        self.committed = True
 
     def _client(self, name: str) -> Client:
         return next(c for c in self.clients if c.name == name)

@@ -78,6 +78,7 @@ class Observer:
         except psycopg.OperationalError as e:
             raise DriverError(f"cannot connect to the server: {str(e).strip().splitlines()[0]}") from None
         self._statements: dict[str, bytes] = {}
+        self._prepared_so_far = 0
         self._deadlocks = self._count_deadlocks()
         self.connection.execute(
             # The same few statements again and again: plan them once.
@@ -184,13 +185,23 @@ class Observer:
         """Rows as text, straight through libpq: these few queries are asked many times in every execution. Raises
         `psycopg.Error`."""
         connection = self.connection.pgconn
-        if (name := self._statements.get(query)) is None:
-            name = f"observer_{len(self._statements)}".encode()
-            _checked(connection.prepare(name, query.encode()))
-            self._statements[query] = name
-        result = _checked(connection.exec_prepared(name, [p.encode() for p in parameters]))
+        values = [p.encode() for p in parameters]
+        try:
+            result = _checked(connection.exec_prepared(self._named(query), values))
+        except psycopg.errors.InvalidSqlStatementName:  # psycopg has dropped it along with its own, after a rollback
+            del self._statements[query]
+            result = _checked(connection.exec_prepared(self._named(query), values))
         columns = range(result.nfields)
         return [tuple(_text(result.get_value(row, c)) for c in columns) for row in range(result.ntuples)]
+
+    def _named(self, query: str) -> bytes:
+        """The prepared statement of ``query``."""
+        if query not in self._statements:
+            self._prepared_so_far += 1
+            name = f"observer_{self._prepared_so_far}".encode()
+            _checked(self.connection.pgconn.prepare(name, query.encode()))
+            self._statements[query] = name
+        return self._statements[query]
 
     def _ask(self, query: LiteralString, *parameters: Any) -> list[tuple[Any, ...]]:
         try:

@@ -99,7 +99,7 @@ def headline(run: RunResult) -> str:
 def _green(run: RunResult) -> str:
     clean = [result for result in run.scenarios if not documented(result)]
     known = len(run.scenarios) - len(clean)
-    exact = sum(1 for result in clean if result.strategy == "fixed")
+    exact = sum(1 for result in clean if set(result.strategy.split(", ")) <= {"fixed", "follow"})
     sampled = sum(1 for result in clean if not result.exhausted) - exact
     parts = []
     if clean:

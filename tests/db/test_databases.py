@@ -150,9 +150,9 @@ def test_a_role_without_createdb_learns_what_to_grant(target: EmbeddedTarget) ->
 def test_roles_are_not_made_on_another_ones_server(target: EmbeddedTarget) -> None:
     with (
         Databases(ServerTarget(_dsn(target, "t_maker"))) as made,
-        pytest.raises(UsageError, match=r'no role service_role on .*: run CREATE ROLE "service_role" there'),
+        pytest.raises(UsageError, match=r'no role of_nobody on .*: run CREATE ROLE "of_nobody" there'),
     ):
-        made.template([TABLE], roles=["service_role"])
+        made.template([TABLE], roles=["of_nobody"])
 
 
 def test_a_refused_connection_shows_no_password(target: EmbeddedTarget) -> None:

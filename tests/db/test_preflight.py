@@ -179,11 +179,13 @@ AS_USER = (
 def test_supabase_migrations_install_on_a_bare_server(check: Check, target: EmbeddedTarget) -> None:
     with connect(target.conninfo(target.maintenance_database), application_name="test") as conn:
         there = {name for (name,) in conn.execute("SELECT name FROM pg_available_extensions").fetchall()}
+    known = roles(target)
     stand_ins = {"pgcrypto": ["gen_random_bytes", "digest"], "uuid-ossp": ["uuid_generate_v4"]}
     ready = check(SUPABASE, f"authenticated{BETWEEN}{AS_USER}")
     [stubbed, *absent] = ready.notices
-    assert stubbed.split(", ") == [
-        "stubbed: role authenticated", "role anon", "role supabase_admin", "role service_role",
+    wanted = ("authenticated", "anon", "supabase_admin", "service_role")
+    assert stubbed.removeprefix("stubbed: ").split(", ") == [
+        *(f"role {name}" for name in wanted if name not in known),  # other tests on this server make some of them
         "auth.users", "auth.uid()", "auth.role()", "auth.email()", "auth.jwt()",
         "storage.buckets", "storage.objects", "storage.foldername()",
         *(f"extensions.{f}()" for e, functions in stand_ins.items() if e not in there for f in functions),

@@ -1,0 +1,60 @@
+"""The gates of one execution: which worker stops at its next one, and which may run on through several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.driver.client import Client, State
+from harness.driver.gatekeeper import Gatekeeper
+from harness.driver.plan import Points
+from harness.model import StatementKind
+
+_GATELESS = (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK)
+MOST_AHEAD = 10_000
+
+
+class Doors:
+    """``gatekeeper`` and ``points`` are None where workers are not held inside their statements: then nothing is done.
+
+    A worker that is let through several gates still tells of each; the execution takes its turns from what it tells,
+    one by one, as if it had stopped every time.
+    """
+
+    def __init__(self, gatekeeper: Gatekeeper | None, points: Points | None, clients: Sequence[Client]) -> None:
+        self._gatekeeper = gatekeeper if points is not None else None
+        self._commits_pass_gates = points is not None and bool(points.commit)
+        self._clients = clients
+
+    def passing(self, client: Client) -> bool:
+        """Whether the gate that a worker has reached last stood open, so that it does not wait there."""
+        return self._gatekeeper is not None and self._gatekeeper.held(client.backend) > client.turn
+
+    def caught_up(self, client: Client) -> bool:
+        """Whether what is seen of a worker's backend is about its step in hand: one that runs on through open gates
+        may be farther than its process has told."""
+        if self._gatekeeper is None or self._gatekeeper.held(client.backend) <= client.turn + 1:
+            return True
+        return client.process.caught_up()
+
+    def open(self, client: Client, ahead: int, *, alone: bool) -> None:
+        """Let a worker on to its next gate and, when it is ``alone`` (nobody waits), through ``ahead`` more."""
+        if self._gatekeeper is None or (client.site is not None and self.passing(client)):
+            return
+        if client.site is None and client.statement.kind in _GATELESS and not self._commits_pass_gates:
+            return
+        stop = client.turn + 1 + (min(ahead, MOST_AHEAD) if alone else 0)
+        before = self._gatekeeper.held(client.backend)
+        self._gatekeeper.hold(client.backend, stop)
+        if before > stop:  # the key must be there before the worker is
+            self._gatekeeper.settle()
+
+    def shut(self, client: Client) -> None:
+        """A worker has come to wait for a lock: when it is set free it is to stop at its next gate."""
+        if self._gatekeeper is not None and self._gatekeeper.held(client.backend) > client.turn + 1:
+            self._gatekeeper.hold(client.backend, client.turn + 1)
+            self._gatekeeper.settle()
+
+    def runaway(self, client: Client) -> Client | None:
+        """Another worker that runs on though it is the turn of ``client``: a promise was broken."""
+        others = (c for c in self._clients if c is not client and c.state is State.PARKED)
+        return next((c for c in others if self.passing(c)), None)
