@@ -31,7 +31,7 @@ sample: $(STAMP)
 	rm -rf reports/sample
 	cp -rL reports/latest reports/sample
 	rm reports/sample/.refund-harness-run
-	cp reports/sample/legacy_double_refund-1.png docs/images/legacy_double_refund.png
+	cp reports/sample/unlocked_inside-1.png docs/images/unlocked_inside.png
 
 # Debian splits venv from python3: fall back to virtualenv where ensurepip is missing.
 $(STAMP): pyproject.toml
