@@ -22,6 +22,7 @@ types: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_time.py
 	$(BIN)/python benchmarks/inside.py
+	$(BIN)/python benchmarks/rules.py
 	$(BIN)/python benchmarks/proofs.py --three
 	$(BIN)/python benchmarks/corpus.py --replays 100 --switches
 
