@@ -24,19 +24,21 @@ class Faults:
 
     def kill(self, client: Client) -> bool:
         """SIGKILL, wherever the worker is."""
-        in_flight = client.state is State.BLOCKED
+        in_flight = client.state in (State.BLOCKED, State.PARKED)
         client.process.kill()
+        self._leave_gate(client)
         return self._bury(client, "SIGKILL", in_flight)
 
     def terminate(self, client: Client) -> bool:
         """SIGTERM: the worker leaves at once, or finishes what it has in hand."""
-        in_flight = client.state is State.BLOCKED
+        in_flight = client.state in (State.BLOCKED, State.PARKED)
         client.process.signal(signal.SIGTERM)
         if client.worker.on_sigterm is OnSigterm.FINISH:
             self._recorder.note(EventKind.SIGTERM, client.name, message="SIGTERM; it finishes what it has in hand")
             return False
         client.process.await_death()
         self._recorder.note(EventKind.SIGTERM, client.name)
+        self._leave_gate(client)
         return self._bury(client, "ended by SIGTERM", in_flight)
 
     def lose_answer(self, client: Client) -> bool:
@@ -56,6 +58,12 @@ class Faults:
         self._recorder.note(EventKind.INFO, client.name, name, message="took effect; the answer was never read")
         client.process.kill()
         return self._bury(client, f"SIGKILL after {name} took effect, before its answer was read", in_flight=False)
+
+    def _leave_gate(self, client: Client) -> None:
+        """The backend of a dead worker that stands at a gate would notice with its next message, after the gate: it
+        ends now, and its transaction with it, so that nothing hangs on when somebody lets it go."""
+        if client.state is State.PARKED:
+            self._observer.terminate(client.backend)
 
     def _bury(self, client: Client, message: str, in_flight: bool) -> bool:
         self._recorder.note(EventKind.CRASH, client.name, message=message)

@@ -28,6 +28,7 @@ class WorkerProcess:
         self.pid, self.backend = pid, 0
         self.wire = Wire(sock)
         self._kept: list[Message | None] = []
+        self._pings = 0
         self.alive = True
         self.dirty = False
         """Its session holds something that a statement left there."""
@@ -50,8 +51,13 @@ class WorkerProcess:
     def caught_up(self) -> bool:
         """Whether there is no message on the way from it: to be asked when its backend is known to sleep. What was on
         the way is the next to be received."""
-        self.send({"do": "ping"})
+        if self._kept:
+            return False
+        self._pings += 1
+        self.send({"do": "ping", "number": self._pings})
         first = self.take()
+        while first is not None and first.get("pong", self._pings) != self._pings:
+            first = self.take()  # the late answer to an earlier question
         if first is not None and "pong" in first:
             return True
         self._kept.append(first)

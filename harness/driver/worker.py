@@ -54,6 +54,8 @@ class _Worker:
         self.gated = False
         self.numbered = False
         """The session has its sequence of turn numbers."""
+        self.asked = 0
+        """Number of a question of the controller's that has not been answered yet."""
         self.turn = _FIRST_TURN - 1
         """Number of the gate that was reached last."""
 
@@ -78,6 +80,7 @@ class _Worker:
     def do_run(self, sql: str) -> None:
         """Send one statement and report its result; before that, every gate that it reaches."""
         self.wire.send(self._run(sql))
+        self._answer_ping()
 
     def do_send(self, sql: str) -> None:
         """Send one statement and never look at the answer."""
@@ -86,9 +89,9 @@ class _Worker:
         self._flush(self.connection)
         self.wire.send({"sent": True})
 
-    def do_ping(self) -> None:
+    def do_ping(self, number: int) -> None:
         """Nothing is under way."""
-        self.wire.send({"pong": True})
+        self.wire.send({"pong": number})
 
     def do_wipe(self) -> None:
         """Let go of everything that the session holds."""
@@ -181,6 +184,7 @@ class _Worker:
 
     def _read(self, c: abc.PGconn) -> None:
         while c.is_busy() and c.status == pq.ConnStatus.OK:
+            self._answer_ping()
             self._wait(c)
 
     def _end_copy(self, c: abc.PGconn, result: abc.PGresult) -> None:
@@ -204,19 +208,25 @@ class _Worker:
             with contextlib.suppress(psycopg.OperationalError):
                 c.consume_input()
         if control in ready:
-            self._answer_ping(c)
+            self._note_ping(c)
 
-    def _answer_ping(self, c: abc.PGconn) -> None:
-        """The controller asks, in mid-statement, whether it has been told of all gates: pass on what has come, and say
-        so. It asks only about a backend that sleeps, which has sent all that it has to say."""
+    def _note_ping(self, c: abc.PGconn) -> None:
+        """The controller asks, in mid-statement, whether it has been told of all gates. It asks only about a backend
+        that sleeps, which has sent all that it has to say: read it, and answer once it has been gone through."""
         message = self.wire.receive()
         if message is None:
             self.leave()
         assert message["do"] == "ping", message
+        self.asked = message["number"]
         with contextlib.suppress(psycopg.OperationalError):
             c.consume_input()
-        c.is_busy()  # reads messages, gates among them
-        self.wire.send({"pong": True})
+
+    def _answer_ping(self) -> None:
+        """Everything that was read has been gone through, and passed on where it was a gate. (libpq goes no further
+        than the end of a result that nobody has taken yet: so not sooner than it is busy again.)"""
+        if self.asked:
+            self.wire.send({"pong": self.asked})
+            self.asked = 0
 
 
 def _error(result: abc.PGresult, connection: abc.PGconn) -> Message:

@@ -15,7 +15,7 @@ import pytest
 
 from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.pool import WorkerPool
-from harness.model import Choice, Decision, EventKind, Execution, Scenario, Schedule, Script, Search, Worker
+from harness.model import Action, Choice, Decision, EventKind, Execution, Scenario, Schedule, Script, Search, Worker
 from harness.stage import Stage
 from harness.statements import make_statement, unique_names
 from harness.strategies.replay import Replay
@@ -179,6 +179,19 @@ def test_an_error_undoes_its_own_transaction_and_a_worker_that_keeps_going_goes_
 def test_a_statement_inside_a_transaction_has_no_commit_of_its_own(stage: OpenStage) -> None:
     done = follow(stage(w1=["BEGIN", "SELECT one('x')", "COMMIT"]), "")
     assert steps(done) == ["w1.begin", "w1.select", "w1.one:3", "w1.one:3~", "w1.one:4", "w1.commit"]
+
+
+def test_a_worker_killed_at_a_gate_loses_its_transaction_and_holds_nobody_up(stage: OpenStage) -> None:
+    opened = stage(w1=["SELECT one('x')"], w2=["SELECT one('y')"])
+    begun = [("w1", "select"), ("w1", "one:3"), ("w1", "one:3~"), ("w2", "select"), ("w2", "one:3"), ("w2", "one:3~")]
+    choices = [*(Choice(worker=w, step=s) for w, s in begun), Choice(worker="w1", action=Action.KILL)]
+    strategy = Replay(Schedule(seed=0, decisions=tuple(Decision(choice=c, enabled=()) for c in choices)), exact=False)
+    assert strategy.start()
+    done = opened.execute(strategy, 0, seed=0)
+    assert steps(done)[5:7] == ["w2.one:3~ blocked", "w1.kill"]
+    assert who(done) == ["y"]
+    assert not done.history.liveness.waiting
+    assert not done.history.liveness.locks
 
 
 def test_what_is_left_at_a_gate_is_cleaned_up(stage: OpenStage) -> None:
