@@ -9,20 +9,13 @@ from typing import Any
 
 import psycopg
 
-from harness.model import Opaque, Site
+from harness.model import GATE_SQLSTATE, LIFE_KEY, TURN_SEQUENCE, Opaque, Site
 from harness.sqltext.catalog import Catalog, Routine
 from harness.sqltext.footprints import reached
 from harness.sqltext.instrument import Instrumented, instrument
 from harness.sqltext.walk import touch_of
 
 __all__ = ["GATE_SQLSTATE", "LIFE_KEY", "TURN_SEQUENCE", "Gates", "install_gates"]
-
-GATE_SQLSTATE = "RHG00"
-"""SQLSTATE of the INFO message with which a worker arrives at a gate; its text is ``TURN SITE``."""
-TURN_SEQUENCE = "harness_turn"
-"""Temporary sequence that gives out turn numbers; a session without it passes every gate."""
-LIFE_KEY = (1751215717, 0)
-"""Advisory key that the controller holds exclusively as long as it lives."""
 
 _EXCEPTION_CLAUSE = re.compile(r"\bexception\s+when\b", re.IGNORECASE)
 

@@ -89,6 +89,14 @@ class Site:
     """The statement runs other gated code inside itself, and goes on when that has returned."""
 
 
+GATE_SQLSTATE = "RHG00"
+"""SQLSTATE of the INFO message with which a worker arrives at a gate; its text is ``TURN SITE``."""
+TURN_SEQUENCE = "harness_turn"
+"""Temporary sequence that gives out turn numbers; a session without it passes every gate."""
+LIFE_KEY = (1751215717, 0)
+"""Advisory key that the controller holds exclusively as long as it lives."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opaque:
     """A function that runs as one step, and why: ``BEGIN ATOMIC``, STABLE, another language, …"""

@@ -107,7 +107,7 @@ class _Run:
         owned: bool,
         plan: Plan,
     ) -> None:
-        self.observer, self.gatekeeper, self.owned, self.plan = observer, gatekeeper, owned, plan
+        self.observer, self.owned, self.plan = observer, owned, plan
         assert plan.points is None or gatekeeper is not None
         self.recorder = Recorder(plan.names)
         for name, sql in plan.setup:

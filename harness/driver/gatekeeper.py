@@ -15,9 +15,8 @@ from psycopg import pq
 from psycopg.pq import abc
 
 from harness.errors import DriverError
+from harness.model import LIFE_KEY
 
-SIGN_OF_LIFE = (1751215717, 0)
-"""A key that is held as long as this connection lives: a gate that can take it knows that nobody watches any more."""
 _BOUND_S = 30.0
 _MOVE = b"SELECT pg_advisory_lock($1::int, $2::int), pg_advisory_unlock($1::int, $3::int)"
 _HOLD = b"SELECT pg_advisory_lock($1::int, $2::int)"
@@ -37,7 +36,7 @@ class Gatekeeper:
         self.pid = self._connection.backend_pid
         self._held: dict[int, int] = {}
         self._unread = False
-        self._send(b"hold", *SIGN_OF_LIFE)
+        self._send(b"hold", *LIFE_KEY)
 
     def hold(self, backend: int, turn: int) -> None:
         """Backend ``backend`` will stop at the gate with number ``turn``, once this has settled."""

@@ -19,6 +19,7 @@ from psycopg import pq
 from psycopg.pq import abc
 
 from harness.driver.wire import Message, Wire
+from harness.model import GATE_SQLSTATE, TURN_SEQUENCE
 
 _INTEGERS = (20, 21, 23, 26)
 _FLOATS = (700, 701)
@@ -26,12 +27,12 @@ _JSON = (114, 3802)
 _BOOLEAN = 16
 _COPY = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 _BAD = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
-_ARRIVED = b"RHG00"
+_ARRIVED = GATE_SQLSTATE.encode()
 _FIRST_TURN = 1_000_000_001
 """Turn numbers are half of an advisory key: they start where no application's own keys are likely to be."""
 
 
-_NUMBERS = f"CREATE TEMPORARY SEQUENCE harness_turn AS integer START {_FIRST_TURN}"
+_NUMBERS = f"CREATE TEMPORARY SEQUENCE {TURN_SEQUENCE} AS integer START {_FIRST_TURN}"
 """Sequences do not roll back: a gate's turn number is never given twice, not even after a subtransaction's end."""
 
 
