@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +45,8 @@ STRATEGIES = (*NAMES, FreeRunning.name)
 class Options:
     """How to run campaigns. ``strategy`` and ``schedules`` replace what scenarios say of their searches (not of their
     exact orders and followed choices). ``deadline``: clock reading (`time.monotonic`) at which to stop, None: never.
-    ``stop``: asks every campaign to end after the execution it is in."""
+    ``stop``: asks every campaign to end after the execution it is in. ``watch``: is shown every execution that counts
+    (not those of replays and shrinking), once it was judged."""
 
     seed: int = 0
     strategy: str | None = None
@@ -54,6 +55,7 @@ class Options:
     require_exhausted: bool = False
     folder: Path | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    watch: Callable[[Context], None] | None = None
 
     @property
     def out_of_time(self) -> bool:
@@ -207,6 +209,8 @@ class _Campaign:
         return over
 
     def _note(self, context: Context, violations: list[Violation], stage: Stage) -> None:
+        if self.options.watch is not None:
+            self.options.watch(context)
         together = overlapped(context, stage.touches)
         self.tally.overlapped = self.tally.overlapped or together
         self.tally.changed = self.tally.changed or changed(context)

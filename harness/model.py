@@ -273,6 +273,8 @@ class Scenario:
     """Every execution gets a database of its own (the scenario changes the schema)."""
     restore: bool = False
     """Before every execution what the last one touched is put back, so that none sees what another one left."""
+    model: str = ""
+    """Name of a plain Python ledger that says what the calls must answer and leave ("": none)."""
 
 
 # ------------------------------------------------------------------------------------------ schedule and history
