@@ -66,10 +66,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = run(
         folder, "harness", "check", "--sql", "refund.sql", *call, "--workers", "3", "--invariant", invariant, "-q"
     )
-    assert (found.returncode, found.stderr) == (1, "")
+    assert (found.returncode, found.stderr) == (1, ""), found.stdout
     kept = ("--as-scenario", "kept/refund_race.yaml", "--as-pytest", "kept/test_refund.py")
     done = run(folder, "harness", "replay", "reports/latest/refund-1.schedule", *kept)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (1, ""), done.stdout
     assert done.stdout.splitlines()[:6] == [
         "wrote kept/refund_race.yaml",
         "wrote kept/refund_race_sql (copied from the folder of the run: never_twice.sql)",
