@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test lint types bench sample clean
+.PHONY: run test crowds lint types bench sample clean
 
 run: $(STAMP)
 	$(BIN)/harness run
@@ -18,6 +18,10 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw a tenth of them.
+crowds: $(STAMP)
+	HARNESS_DRAWN_PAIRS=100000 $(BIN)/python -m pytest -n auto tests/discovery/test_drawn_crowds.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_time.py

@@ -86,7 +86,7 @@ def main() -> None:
         with psycopg.connect(target.conninfo(gated), autocommit=True) as conn:
             catalog = read_catalog(conn)
             gates = install_gates(conn, catalog, ["SELECT refund('j', 1)"])
-        held = points([with_commits(w, gates) for w in workers(0)[1]], gates, catalog, "read committed")
+        held = points([with_commits(w, gates) for w in workers(0)[1]], gates, catalog, "read committed", {})
         print(f"{os.cpu_count()} processors, controller {os.getpid()}, two workers, {len(held.sites)} gates each")
 
         controller = Controller(pool, target.conninfo(plain), owned=True)

@@ -55,13 +55,15 @@ class Gates:
     undo: bool = False
 
 
-def install_gates(connection: psycopg.Connection[Any], catalog: Catalog, sql: Sequence[str]) -> Gates:
-    """Replace every routine that the client statements ``sql`` may run by its copy with gates, in one transaction.
+def install_gates(connection: psycopg.Connection[Any], catalog: Catalog, sql: Sequence[str] | None) -> Gates:
+    """Replace every routine that the client statements ``sql`` may run (None: any statement) by its copy with gates, in
+    one transaction.
 
     ``catalog``: of that database, as it is. A copy that the server refuses stays plain and is reported as opaque.
     Raises `psycopg.Error` when the gate itself cannot be made.
     """
-    routines, anything = reached([touch_of(text) for text in sql], catalog)
+    routines, anything = reached([touch_of(text) for text in sql or ()], catalog)
+    anything = anything or sql is None
     if anything:
         routines |= frozenset(r for r in catalog.routines if not r.extension)
     ordered = sorted(routines, key=lambda r: r.identity)

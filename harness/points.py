@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
 from harness.driver.plan import Points
@@ -39,11 +39,18 @@ def with_commits(worker: Worker, gates: Gates) -> Worker:
     return replace(worker, statements=tuple(statements))
 
 
-def points(workers: Sequence[Worker], gates: Gates, catalog: Catalog, isolation: str) -> Points:
-    """What the driver must know of ``workers`` (their statements' SQL as in the scenario, without ids)."""
-    entries: Mapping[str, Mapping[str, Footprint]] = {
-        w.name: {s.name: _entry(s, catalog, gates) for s in w.statements} for w in workers
-    }
+def points(
+    workers: Sequence[Worker], gates: Gates, catalog: Catalog, isolation: str, known: MutableMapping[str, Footprint]
+) -> Points:
+    """What the driver must know of ``workers`` (their statements' SQL as in the scenario, without ids). ``known``: what
+    was found out of statements before, by their SQL; grows."""
+
+    def entry(s: Statement) -> Footprint:
+        if s.sql not in known:
+            known[s.sql] = _entry(s, catalog, gates)
+        return known[s.sql]
+
+    entries: Mapping[str, Mapping[str, Footprint]] = {w.name: {s.name: entry(s) for s in w.statements} for w in workers}
     found = [*(site.footprint for site in gates.sites), *(f for mine in entries.values() for f in mine.values())]
     return Points(
         sites={site.number: site for site in gates.sites},

@@ -17,8 +17,9 @@ from harness.driver.observer import Reading
 from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool
 from harness.driver.restore import Restorer
+from harness.driver.threads import release_threads
 from harness.gating import Gates, install_gates
-from harness.model import Execution, Opaque, Order, Row, Scenario, Script, Search, Site, Statement, Worker
+from harness.model import Execution, Footprint, Opaque, Order, Row, Scenario, Script, Search, Site, Statement, Worker
 from harness.points import points, with_commits
 from harness.sqltext import Template, footprint_of
 from harness.strategies.protocol import Strategy
@@ -40,38 +41,53 @@ DO $$ BEGIN CREATE ROLE {PUBLIC_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object O
 
 class Stage:
     """Owns one clone of the scenario's database at a time. ``inside``: its functions have gates, and executions hold
-    workers there. A context manager by `close`."""
+    workers there. ``everywhere``: all functions have, not only those that the scenario's statements can reach."""
 
     def __init__(
-        self, scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool, *, inside: bool = False
+        self,
+        scenario: Scenario,
+        target: Target,
+        databases: Databases,
+        pool: WorkerPool,
+        *,
+        inside: bool = False,
+        everywhere: bool = False,
     ) -> None:
         self._target, self._databases, self._pool = target, databases, pool
+        self._restores = scenario.restore
         self._gates: Gates | None = None
-        self._template = self._installed(scenario, inside)
-        if self._gates is not None:
-            gates = self._gates
-            scenario = replace(scenario, workers=tuple(with_commits(w, gates) for w in scenario.workers))
-        self.scenario = self._whole = scenario
-        self._setup = [(s.name, Template(s.text)) for s in scenario.setup]
-        self._statements = {s.sql: Template(s.sql) for w in scenario.workers for s in w.statements}
+        self._template = self._installed(scenario, inside, everywhere)
         self._invariants = _reading(scenario.invariants)
         self._controller: Controller | None = None
         self._restorer: Restorer | None = None
         self._database = ""
         self._used = 0
         self._extra = SERIAL_NUMBERS
-        self._memory: dict[str, Any] = {}
-        self._serial_runs: dict[tuple[Any, ...], Execution] = {}
         self._open_database()
         observer = self.controller.observer
         self._state = _reading(scenario.state or observer.all_tables())
         self._catalog = read_catalog(observer.connection)
         self._touches: dict[str, frozenset[str] | None] = {}
+        self._entries: dict[str, Footprint] = {}
         self.sequence_columns = self._catalog.sequence_columns
+        [(self._isolation,)] = observer.connection.execute("SHOW default_transaction_isolation").fetchall()
+        self.play(scenario)
+
+    def play(self, scenario: Scenario) -> None:
+        """From now on with the workers, set-up, users and jobs of ``scenario``; what is installed, the invariants and
+        the state queries stay as they were. Where gates are not ``everywhere``, its statements must reach no function
+        that those of the first scenario did not."""
+        if self._gates is not None:
+            gates = self._gates
+            scenario = replace(scenario, workers=tuple(with_commits(w, gates) for w in scenario.workers))
+        self.scenario = self._whole = scenario
+        self._setup = [(s.name, Template(s.text)) for s in scenario.setup]
+        self._statements = {s.sql: Template(s.sql) for w in scenario.workers for s in w.statements}
+        self._memory: dict[str, Any] = {}
+        self._serial_runs: dict[tuple[Any, ...], Execution] = {}
         self._points = None
         if self._gates is not None:
-            [(isolation,)] = observer.connection.execute("SHOW default_transaction_isolation").fetchall()
-            self._points = points(scenario.workers, self._gates, self._catalog, isolation)
+            self._points = points(scenario.workers, self._gates, self._catalog, self._isolation, self._entries)
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -103,15 +119,25 @@ class Stage:
         database stays there until the next one begins."""
         return self._run(self.scenario.workers, strategy, number, seed, inside=True)
 
+    def next_number(self) -> int:
+        """A number that no execution has had yet, for one outside a campaign's own numbering."""
+        self._extra += 1
+        return self._extra
+
     def release(self, number: int, *, seed: int) -> Execution:
         """One execution in which all workers are released together."""
         return self.controller.release(self._planned(self.scenario.workers, number, inside=False), seed=seed)
 
+    def released_by_threads(self, number: int, *, seed: int) -> Execution:
+        """One execution by the homemade test: a thread per worker, off together at a barrier."""
+        plan = self._planned(self.scenario.workers, number, inside=False)
+        conninfo = self._target.conninfo(self._database)
+        return release_threads(plan, self.controller.observer, conninfo, seed=seed)
+
     def replay(self, strategy: Strategy, *, seed: int) -> tuple[Execution, Mapping[str, int]]:
         """An execution with ids of its own, beside the campaign's numbering, watched closely: also gives the turn since
         which each SQL invariant that is broken in the end was broken."""
-        self._extra += 1
-        number = self._extra
+        number = self.next_number()
         since: dict[str, int] = {}
 
         def look(turn: int) -> None:
@@ -152,8 +178,7 @@ class Stage:
         key = tuple((w, tuple(s.name for s in take[w])) for w in order)
         if key not in self._serial_runs:
             workers = tuple(replace(w, statements=take[w.name]) for w in self.scenario.workers if w.name in take)
-            self._extra += 1
-            self._serial_runs[key] = self._run(workers, Serial(order), self._extra, 0)
+            self._serial_runs[key] = self._run(workers, Serial(order), self.next_number(), 0)
         return self._serial_runs[key]
 
     def invariants(self, number: int) -> Mapping[str, tuple[Row, ...]]:
@@ -209,7 +234,7 @@ class Stage:
             owned=self._target.owned,
             gated=self._gates is not None,
         )
-        if self.scenario.restore:
+        if self._restores:
             self._restorer = Restorer(self._controller.observer.connection, None)
             self._restorer.remember()
         self._used = 0
@@ -224,19 +249,19 @@ class Stage:
             self._pool.disconnect()
             self._databases.drop(self._database)
 
-    def _installed(self, scenario: Scenario, inside: bool) -> str:
+    def _installed(self, scenario: Scenario, inside: bool, everywhere: bool) -> str:
         """The template with everything installed; with gates when workers are to be held inside functions."""
         public = any(w.role == "public" for w in scenario.workers)
         scripts = (*scenario.install, *([Script(name="role public", text=_MAKE_PUBLIC_ROLE)] if public else []))
         template = self._databases.template(scripts)
         if not inside:
             return template
-        statements = [s.sql for w in scenario.workers for s in w.statements]
+        statements = None if everywhere else [s.sql for w in scenario.workers for s in w.statements]
 
         def prepare(connection: psycopg.Connection[Any]) -> Gates:
             return install_gates(connection, read_catalog(connection), statements)
 
-        key = hashlib.sha256("\0".join(statements).encode()).hexdigest()
+        key = "everywhere" if statements is None else hashlib.sha256("\0".join(statements).encode()).hexdigest()
         name, self._gates = self._databases.derived(template, f"gates {key}", prepare)
         return name
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -17,6 +18,12 @@ from harness.targets.binaries import find_binaries
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 from harness.targets.places import cache_place
+
+# How long an example takes is no finding on a busy machine.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("suite")
 
 NewDatabase = Callable[..., psycopg.Connection[Any]]
 ROOT = Path(__file__).resolve().parent.parent

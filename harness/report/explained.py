@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.model import ScenarioResult
+from harness.model import Counterexample, ScenarioResult
 from harness.report.grid import timeline_text
 from harness.report.timeline import timeline
 from harness.report.words import replay_command
@@ -13,9 +13,14 @@ WIDTH = 100
 def explained(result: ScenarioResult) -> str:
     """Verdict, the violated checks in words, the timeline, the replay command where a schedule was saved."""
     lines = [f"{result.name}: {result.verdict.value}. {result.meaning}"]
-    for example in result.counterexamples[:1]:
-        lines += [f"  {v.check}: {v.message}" for v in example.violations]
-        lines += ["", timeline_text(timeline(example.execution.history, example.violations[:1]), WIDTH), ""]
-        if example.replay:
-            lines.append(f"again   {replay_command(example.replay)}")
+    lines += [counterexample_text(example) for example in result.counterexamples[:1]]
+    return "\n".join(lines)
+
+
+def counterexample_text(example: Counterexample) -> str:
+    """The violated checks in words, the timeline, the replay command where a schedule was saved."""
+    lines = [f"  {v.check}: {v.message}" for v in example.violations]
+    lines += ["", timeline_text(timeline(example.execution.history, example.violations[:1]), WIDTH), ""]
+    if example.replay:
+        lines.append(f"again   {replay_command(example.replay)}")
     return "\n".join(lines)

@@ -94,6 +94,7 @@ class _Resolver:
             jobs=self.jobs,
             fresh_database=ddl,
             restore=not ddl,
+            model=spec.model or "",
         )
 
     def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -198,7 +198,7 @@ FollowedInput = (
 FollowedStep = Annotated[StepSpec, BeforeValidator(_followed, json_schema_input_type=FollowedInput)]
 
 
-StrategyName = Literal["auto", "exhaustive", "preemption_bounded", "pct", "random_walk", "free_running"]
+StrategyName = Literal["auto", "exhaustive", "preemption_bounded", "pct", "random_walk", "draw", "free_running"]
 
 
 class InterleavingSpec(_Strict):
@@ -332,6 +332,10 @@ class ScenarioSpec(_Strict):
     invariants: Annotated[
         list[str] | None,
         Field(description="`ledger`, names under the shipped sql/invariants or sql/monitoring, or paths of your own"),
+    ] = None
+    model: Annotated[
+        Literal["refunds"] | None,
+        Field(description="refunds: a plain Python ledger must explain the calls' answers and the final ledger"),
     ] = None
     users: Annotated[list[Name], Field(description="more names that become user ids")] = []
     jobs: Annotated[list[Name], Field(description="more names that become job ids")] = []

@@ -33,6 +33,7 @@ HISTORY_CHECKS = (
     "status_forward",
     "answer",
     "blocking",
+    "ledger_model",
     "serial_equivalence",
     "deadlock",
     "liveness",

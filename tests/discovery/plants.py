@@ -179,6 +179,9 @@ PLANTS = (
         check="serial_equivalence", race="no FOR UPDATE, and no invariant at all",
         workers=RETRIED, planted=NO_JOB_LOCK),
     Plant(
+        check="ledger_model", race="the answer is computed from a balance read before the wait; the ledger is right",
+        workers=BOTH_JOBS, setup=TWO_JOBS, invariants=["ledger"], planted=ANSWERS_STALE, more={"model": "refunds"}),
+    Plant(
         check="deadlock", race="two workers take the same two jobs in opposite order",
         setup=TWO_USERS,
         workers={"a": transaction(refund(), refund("j2", "bob")), "b": transaction(refund(), refund("j2", "bob"))},

@@ -42,10 +42,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
     "replay": {"errors", "model", "scenario", "schedule", "strategies", "driver", "checks", "stage", "targets"},
     "run": {"errors", "model", "driver", "targets", "stage", "campaign"},
-    "report": {"errors", "model"},
+    "mutation": {"model"},
+    "fates": {"model", "sqltext"},
+    "mutants": {"errors", "model", "resources", "mutation", "fates", "sqltext", "scenario", "db", "catalog", "targets"}
+    | {"strategies", "driver", "checks", "stage", "campaign"},
+    "report": {"errors", "model", "mutation", "fates"},
+    "draw": {
+        "errors", "model", "sqltext", "statements", "scenario", "targets", "strategies", "driver", "checks", "saving",
+        "stage", "found", "report",
+    },
     "regression": {"errors", "model", "scenario", "schedule", "report"},
 }
-WIRING = {"api", "cli", "pytest_plugin", "__main__", "__init__"}
+WIRING = {"api", "cli", "cli_mutants", "pytest_plugin", "__main__", "__init__"}
 
 
 def room_of(module: str) -> str:
