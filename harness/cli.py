@@ -26,6 +26,19 @@ app = typer.Typer(
 
 Target = Annotated[str, typer.Option(help="embedded, postgresql://… or env:NAME (a variable that holds a DSN)")]
 PgBin = Annotated[Path | None, typer.Option("--pg-bin", help="programs of the PostgreSQL to use, for embedded")]
+Setup = Annotated[list[str] | None, typer.Option(metavar="SQL|@FILE", help="before every execution")]
+Role = Annotated[str | None, typer.Option(help="of every --call")]
+Workers = Annotated[int | None, typer.Option(min=1, help="so many copies of the calls; 2 of a single one")]
+Call = Annotated[list[str] | None, typer.Option(metavar="SQL|@FILE", help="what a worker sends; repeatable")]
+CallAs = Annotated[  # becomes a --call before this is called, see `join_call_as`
+    list[str] | None, typer.Option(metavar="ROLE SQL", help="a call under a role of its own")
+]
+Invariant = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=SQL|@FILE", help="a query that gives rows only when broken")
+]
+Budget = Annotated[float | None, typer.Option(min=0, help="seconds for the whole run")]
+Seed = Annotated[int, typer.Option(help="of random choices")]
+Out = Annotated[Path, typer.Option(help="folder of reports")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="only what is not a pass")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="also what each verdict means")]
 
@@ -40,10 +53,10 @@ def run(
         typer.Option(help="for searches: auto, exhaustive, preemption_bounded, pct, random_walk, free_running"),
     ] = None,
     schedules: Annotated[int | None, typer.Option(min=1, help="executions per search, at most")] = None,
-    budget: Annotated[float | None, typer.Option(min=0, help="seconds for the whole run")] = None,
-    seed: Annotated[int, typer.Option(help="of random choices")] = 0,
+    budget: Budget = None,
+    seed: Seed = 0,
     jobs: Annotated[str, typer.Option(help="campaigns at a time: a number, or auto")] = "auto",
-    out: Annotated[Path, typer.Option(help="folder of reports")] = Path("reports"),
+    out: Out = Path("reports"),
     json: Annotated[Path | None, typer.Option(help="also write results.json here")] = None,
     junit: Annotated[Path | None, typer.Option(help="also write JUnit XML here")] = None,
     require: Annotated[str | None, typer.Option(help="exhausted: exit 3 unless every search was exhausted")] = None,
@@ -80,25 +93,21 @@ def run(
 @app.command()
 def check(
     sql: Annotated[list[str], typer.Option(metavar="FILE|DIR", help="SQL to install, in order")],
-    call: Annotated[list[str] | None, typer.Option(metavar="SQL|@FILE", help="what a worker sends; repeatable")] = None,
-    call_as: Annotated[  # becomes a --call before this is called, see `join_call_as`
-        list[str] | None, typer.Option(metavar="ROLE SQL", help="a call under a role of its own")
-    ] = None,
-    setup: Annotated[list[str] | None, typer.Option(metavar="SQL|@FILE", help="before every execution")] = None,
-    role: Annotated[str | None, typer.Option(help="of every --call")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="so many copies of the calls; 2 of a single one")] = None,
-    invariant: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SQL|@FILE", help="a query that gives rows only when broken")
-    ] = None,
+    call: Call = None,
+    call_as: CallAs = None,
+    setup: Setup = None,
+    role: Role = None,
+    workers: Workers = None,
+    invariant: Invariant = None,
     save: Annotated[Path | None, typer.Option(help="write it as a scenario file")] = None,
     target: Target = "embedded",
     pg_bin: PgBin = None,
     strategy: Annotated[str | None, typer.Option(help="of the search, auto by default")] = None,
     schedules: Annotated[int | None, typer.Option(min=1, help="executions, at most")] = None,
-    budget: Annotated[float | None, typer.Option(min=0, help="seconds for the whole run")] = None,
-    seed: Annotated[int, typer.Option(help="of random choices")] = 0,
+    budget: Budget = None,
+    seed: Seed = 0,
     jobs: Annotated[str, typer.Option(help="a number, or auto; there is one campaign only")] = "auto",
-    out: Annotated[Path, typer.Option(help="folder of reports")] = Path("reports"),
+    out: Out = Path("reports"),
     json: Annotated[Path | None, typer.Option(help="also write results.json here")] = None,
     junit: Annotated[Path | None, typer.Option(help="also write JUnit XML here")] = None,
     require: Annotated[str | None, typer.Option(help="exhausted: exit 3 unless the search was exhausted")] = None,
@@ -108,26 +117,19 @@ def check(
     """Check any function: SQL to install, calls to make at the same time, no scenario file."""
     from harness.adhoc.announce import Announced
     from harness.adhoc.check import check_on
-    from harness.adhoc.options import read_request
     from harness.campaign import STRATEGIES, Options
     from harness.report.console import plain_console
     from harness.report.folder import new_run_folder
     from harness.report.terminal import ConsoleReporter
     from harness.run import default_jobs, run_scenarios, with_budget
     from harness.scenario import load_scenario
-    from harness.scenario.scripts import HISTORY_CHECKS
     from harness.targets import open_target
     from harness.targets.databases import Databases
 
     _one_of("--strategy", strategy, STRATEGIES)
     _one_of("--require", require, ("exhausted",))
     count = default_jobs(jobs)
-    if call_as:
-        raise UsageError("--call-as takes two values: ROLE SQL")
-    request = read_request(
-        sql=sql, call=call or [], setup=setup or [], role=role, workers=workers, invariant=invariant or [],
-        reserved=HISTORY_CHECKS,
-    )  # fmt: skip
+    request = _request(sql, call, call_as, setup, role, workers, invariant)
     folder = new_run_folder(out)
     options = Options(
         seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
@@ -146,6 +148,59 @@ def check(
         _remove_empty(folder)
         raise
     return _report(result, folder, json, junit, reporter)
+
+
+@app.command()
+def mutants(
+    mutant: Annotated[list[str] | None, typer.Argument(help="files, folders or names; default: all shipped")] = None,
+    sql: Annotated[
+        list[str] | None, typer.Option(metavar="FILE|DIR", help="break the functions in your own SQL instead")
+    ] = None,
+    call: Call = None,
+    call_as: CallAs = None,
+    setup: Setup = None,
+    role: Role = None,
+    workers: Workers = None,
+    invariant: Invariant = None,
+    target: Target = "embedded",
+    pg_bin: PgBin = None,
+    strategy: Annotated[list[str] | None, typer.Option(help="repeatable; or all of them: all")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="so many seeds, from --seed on")] = 1,
+    schedules: Annotated[int | None, typer.Option(min=1, help="executions per mutant and strategy, at most")] = None,
+    budget: Budget = None,
+    seed: Seed = 0,
+    jobs: Annotated[str, typer.Option(help="mutants at a time: a number, or auto")] = "auto",
+    out: Out = Path("reports"),
+    json: Annotated[Path | None, typer.Option(help="also write mutants.json here")] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="only survivors")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="also what each mutant is")] = False,
+) -> int:
+    """Break the shipped functions, or with --sql your own, in every known way: does the suite find it?"""
+    from harness.cli_mutants import Asked, score_own, score_shipped
+    from harness.mutants.run import STRATEGIES
+    from harness.report.folder import new_run_folder
+    from harness.run import default_jobs
+
+    chosen = STRATEGIES if strategy == ["all"] else tuple(strategy or ())
+    for name in chosen:
+        _one_of("--strategy", name, STRATEGIES)
+    asked = Asked(
+        target=target, pg_bin=pg_bin, strategies=chosen, seed=seed, seeds=seeds, schedules=schedules, budget=budget,
+        jobs=default_jobs(jobs), json=json, quiet=quiet, verbose=verbose,
+    )  # fmt: skip
+    if not sql and any((call, call_as, setup, role, workers, invariant)):
+        raise UsageError("--call, --setup, --role, --workers and --invariant go with --sql")
+    if sql and mutant:
+        raise UsageError(f"{mutant[0]}: mutant files and --sql are two different runs")
+    request = _request(sql, call, call_as, setup, role, workers, invariant) if sql else None
+    folder = new_run_folder(out)
+    try:
+        if request is not None:
+            return score_own(request, asked, folder)
+        return score_shipped(mutant or [], asked, folder)
+    except BaseException:
+        _remove_empty(folder)
+        raise
 
 
 @app.command()
@@ -228,6 +283,27 @@ def _run(arguments: list[str]) -> int:
         return _say("interrupted", INTERRUPTED)
 
 
+def _request(
+    sql: list[str],
+    call: list[str] | None,
+    call_as: list[str] | None,
+    setup: list[str] | None,
+    role: str | None,
+    workers: int | None,
+    invariant: list[str] | None,
+) -> Any:
+    """What is to be checked, read from options."""
+    from harness.adhoc.options import read_request
+    from harness.scenario.scripts import HISTORY_CHECKS
+
+    if call_as:
+        raise UsageError("--call-as takes two values: ROLE SQL")
+    return read_request(
+        sql=sql, call=call or [], setup=setup or [], role=role, workers=workers, invariant=invariant or [],
+        reserved=HISTORY_CHECKS,
+    )  # fmt: skip
+
+
 def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, reporter: Any) -> int:
     """Write all that a finished run leaves behind; its exit code."""
     from harness.report.folder import publish
@@ -280,7 +356,7 @@ def _remove_empty(folder: Path) -> None:
     """Nothing was started, or nothing came of it: leave no folder."""
     import shutil
 
-    if not any(folder.glob("*.schedule")):
+    if not any(folder.rglob("*.schedule")):
         shutil.rmtree(folder, ignore_errors=True)
 
 

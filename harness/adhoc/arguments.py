@@ -14,7 +14,7 @@ def join_call_as(arguments: Sequence[str]) -> list[str]:
 
     What lacks a value stays as it is.
     """
-    if arguments[:1] != ["check"]:
+    if arguments[:1] not in (["check"], ["mutants"]):
         return list(arguments)
     joined: list[str] = []
     rest = iter(range(len(arguments)))

@@ -200,6 +200,9 @@ class _Worker:
 
     def _wait(self, c: abc.PGconn, writing: Sequence[int] = ()) -> None:
         """Wait for the server, but leave when the controller is gone."""
+        if self.wire.pending:  # it came in one piece with what was received last, so the socket will not tell of it
+            self._note_ping(c)
+            return
         control = self.wire.fileno()
         ready, _, _ = select.select([c.socket, control], writing, [])
         if control in ready and not self.wire.sock.recv(1, socket.MSG_PEEK):

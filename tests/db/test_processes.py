@@ -117,6 +117,21 @@ def test_a_statement_goes_on_when_only_its_worker_is_killed(pool: WorkerPool, ta
     assert gone(worker.backend)
 
 
+def test_questions_that_come_in_one_piece_with_the_statement_are_answered(
+    pool: WorkerPool, target: EmbeddedTarget
+) -> None:
+    """On a busy machine a worker may wake up when it has been asked twice already."""
+    [worker] = pool.take(1)
+    begin(worker, target)
+    psutil.Process(worker.pid).suspend()
+    worker.send({"do": "run", "sql": "SELECT pg_sleep(600)"})
+    worker.send({"do": "ping", "number": 1})
+    worker.send({"do": "ping", "number": 2})
+    psutil.Process(worker.pid).resume()
+    while worker.take() != {"pong": 2}:
+        pass
+
+
 def test_nothing_is_left_when_a_pool_closes(target: EmbeddedTarget) -> None:
     pool = WorkerPool()
     workers = pool.take(3)
