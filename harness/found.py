@@ -57,6 +57,11 @@ def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
         stage.leave_out(best.without)
         again, _ = stage.replay(Replay(best.execution.schedule, exact=True), seed=seed)
         violations = [v for r in judge(stage.context(again, None)) for v in r.violations]
+        if not {v.check for v in violations} >= set(target):
+            raise NondeterminismError(
+                f"{stage.scenario.name}: made smaller, schedule {found.execution.number + 1} violated "
+                f"{', '.join(sorted(target))} once, and not when it was replayed"
+            )
         again = replace(again, number=found.execution.number)
         return replace(confirmed(stage, again, None, violations), without=best.without)
     finally:

@@ -27,7 +27,8 @@ FROM pg_locks WHERE pid = ANY($2::int[]) AND NOT granted
 _SESSION = "SELECT state, query_start::text FROM pg_stat_activity WHERE pid = %s"
 _LOCKS = """
 SELECT pid, locktype, coalesce(relation::regclass::text, '') AS relation, mode, granted
-FROM pg_locks WHERE pid = ANY($1::int[]) AND locktype <> 'virtualxid' ORDER BY pid, locktype, relation, mode
+FROM pg_locks WHERE pid = ANY($1::int[]) AND locktype <> 'virtualxid' AND mode <> 'SIReadLock'
+ORDER BY pid, locktype, relation, mode
 """
 _TABLES = """
 SELECT format('%%I.%%I', n.nspname, c.relname) AS table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -149,8 +149,9 @@ def test_plain_sql(path: Path) -> None:
     body = path.read_text()
     assert body.endswith(";\n")
     assert not re.search(r"^\\", body, re.MULTILINE)
-    assert not re.search(r"^\s*(BEGIN|COMMIT|ROLLBACK|START TRANSACTION)\s*;", body, re.MULTILINE)
-    assert "WHEN OTHERS" not in body
+    if "mutants" not in path.parts:  # which are wrong on purpose
+        assert not re.search(r"^\s*(BEGIN|COMMIT|ROLLBACK|START TRANSACTION)\s*;", body, re.MULTILINE)
+        assert "WHEN OTHERS" not in body
     assert ":'" not in "".join(re.findall(r"--.*", body)), "psql leaves variables in comments alone; others may not"
 
 

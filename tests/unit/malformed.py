@@ -100,7 +100,7 @@ CASES: dict[str, tuple[str | bytes, int, int, str]] = {
     "a step after the kill": (change(ORDER, "[one.begin, one.kill, one.refund]"), 14, 27, "one is dead since an earlier step"),
     "a fault that blocks": (change(ORDER, "[one.begin, one.kill: blocked]"), 14, 17, "is a fault: it cannot be blocked"),
     "an unknown mark": (change(ORDER, "[one.begin: blokced]"), 14, 6, "must be 'blocked' or 'killed'"),
-    "an unknown strategy": (change("- " + ORDER, "- {strategy: random}"), 14, 6, "'random_walk' or 'free_running'"),
+    "an unknown strategy": (change("- " + ORDER, "- {strategy: random}"), 14, 6, "'draw' or 'free_running'"),
     "an order with a limit": (change("- " + ORDER, "- {order: [one.begin], schedules: 5}"), 14, 5, "`schedules` limits a strategy"),
     "no schedules": (change("- " + ORDER, "- {strategy: exhaustive, schedules: 0}"), 14, 28, "greater than or equal to 1"),
     "an answer of nobody": (change("  one: {success", "  onee: {success"), 16, 3, "unknown worker 'onee'; did you mean 'one'?"),

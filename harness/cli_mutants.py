@@ -1,0 +1,109 @@
+"""What `harness mutants` does, behind its options: wiring only."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.mutation import BASELINES, PLAIN
+
+if TYPE_CHECKING:
+    from harness.adhoc.options import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The options that both kinds of mutants have."""
+
+    target: str
+    pg_bin: Path | None
+    strategies: Sequence[str]
+    seed: int
+    seeds: int
+    schedules: int | None
+    budget: float | None
+    jobs: int
+    json: Path | None
+    quiet: bool
+    verbose: bool
+
+
+def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
+    """Run mutant files against the suite; the exit code."""
+    from harness.mutants.files import load_mutants
+    from harness.mutants.run import run_mutants
+    from harness.mutants.trial import Limits
+    from harness.report.folder import publish
+    from harness.report.mutants import MutationConsole
+    from harness.report.mutants_json import FILE, write_mutants
+    from harness.report.mutants_png import FILE as PICTURE
+    from harness.report.mutants_png import mutants_png
+    from harness.report.results import write_atomically
+    from harness.targets import open_target
+
+    mutants = load_mutants(names)
+    deadline = None if asked.budget is None else time.monotonic() + asked.budget
+    console = MutationConsole(quiet=asked.quiet, verbose=asked.verbose)
+    with open_target(asked.target, pg_bin=asked.pg_bin) as server:
+        run = run_mutants(
+            mutants, server, console, strategies=asked.strategies, seed=asked.seed, seeds=asked.seeds,
+            jobs=asked.jobs, folder=folder, limits=Limits(schedules=asked.schedules, deadline=deadline),
+        )  # fmt: skip
+    write_atomically(folder / PICTURE, mutants_png(run))
+    write_mutants(run, folder / FILE)
+    publish(folder)
+    if asked.json is not None:
+        write_mutants(run, asked.json)
+    console.run_done(run, _latest(folder))
+    return run.exit_code
+
+
+def score_own(request: Request, asked: Asked, folder: Path) -> int:
+    """Break somebody's functions in all small ways, and see which of them their checks notice; the exit code."""
+    from harness.adhoc.check import check_on
+    from harness.campaign import Options
+    from harness.mutants.generic import run_generic
+    from harness.report.console import plain_console
+    from harness.report.folder import publish
+    from harness.report.mutants_generic import generic_json, generic_text
+    from harness.report.mutants_json import FILE
+    from harness.report.results import write_atomically
+    from harness.run import EXIT_CODES, with_budget
+    from harness.scenario import load_scenario
+    from harness.targets import open_target
+    from harness.targets.databases import Databases
+
+    if len(asked.strategies) > 1 or asked.seeds != 1:
+        raise UsageError("--sql: the mutants of your own functions are searched once, by one --strategy and one seed")
+    if {*asked.strategies} & {*BASELINES, PLAIN}:
+        raise UsageError(f"--strategy {asked.strategies[0]}: is for shipped mutants; yours need a search")
+    strategy = next(iter(asked.strategies), None)
+    console = plain_console()
+    options = with_budget(Options(seed=asked.seed, strategy=strategy, schedules=asked.schedules), asked.budget)
+    with open_target(asked.target, pg_bin=asked.pg_bin) as server:
+        with Databases(server) as databases:
+            ready = check_on(server, request, databases, file=None, folder=folder)
+        scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
+        if not asked.quiet:
+            console.print(f"PostgreSQL {server.server_version} ({server.description}) · {ready.head}", soft_wrap=True)
+        for notice in ready.notices:
+            console.print(notice, soft_wrap=True)
+        result = run_generic(scenario, server, options, jobs=asked.jobs)
+    text = json.dumps(generic_json(result), ensure_ascii=False, indent=2) + "\n"
+    content = text.encode("utf-8", "backslashreplace")
+    write_atomically(folder / FILE, content)
+    publish(folder)
+    if asked.json is not None:
+        write_atomically(asked.json, content)
+    console.print(generic_text(result, console.width, verbose=asked.verbose), soft_wrap=True)
+    return EXIT_CODES[result.verdict]
+
+
+def _latest(folder: Path) -> Path:
+    latest = folder.parent / "latest"
+    return latest if latest.exists() else folder

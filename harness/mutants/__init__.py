@@ -1,0 +1,1 @@
+"""The harness's own score: broken variants of functions, and whether the suite finds each of them."""

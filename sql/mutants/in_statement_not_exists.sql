@@ -1,0 +1,103 @@
+-- Mutant: INSERT … WHERE NOT EXISTS in one statement is not one step: both take their snapshots before either row is
+--   there.
+-- Setting: two_refunds
+-- Trips: one_refund_per_job
+--
+-- | time | w1                             | w2                             | balance |
+-- |------|--------------------------------|--------------------------------|---------|
+-- | T0   | SELECT status → processing     |                                | 4000    |
+-- | T1   | INSERT … NOT EXISTS: snapshot  |                                | 4000    |
+-- | T2   |                                | SELECT status → processing     | 4000    |
+-- | T3   |                                | INSERT … NOT EXISTS → one row  | 4000    |
+-- | T4   |                                | balance + 1000, failed, COMMIT | 5000    |
+-- | T5   | snapshot has none → one row    |                                | 5000    |
+-- | T6   | balance + 1000, failed, COMMIT |                                | 6000    |
+
+CREATE OR REPLACE FUNCTION public.refund_job_atomic(
+  p_job_id        text,
+  p_user_id       uuid,
+  p_amount        integer,
+  p_error_message text
+) RETURNS jsonb
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_refusal  jsonb := jsonb_build_object('success', false, 'refunded', false, 'job_id', p_job_id);
+  v_job_user uuid;
+  v_status   text;
+  v_charge   bigint;
+  v_after    integer;
+BEGIN
+  IF p_job_id IS NULL THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Job id is required');
+  END IF;
+  IF p_user_id IS NULL THEN
+    RETURN v_refusal || jsonb_build_object('error', 'User id is required');
+  END IF;
+  IF p_amount IS NULL OR p_amount <= 0 THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Amount must be positive');
+  END IF;
+
+  -- mutated: the NOT EXISTS below sees to it that a job is refunded once
+  SELECT j.user_id, j.status INTO v_job_user, v_status
+  FROM public.story_jobs AS j
+  WHERE j.job_id = p_job_id;
+
+  IF NOT FOUND THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Job not found');
+  END IF;
+  IF v_job_user <> p_user_id THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Job belongs to another user');
+  END IF;
+  IF v_status = 'failed' THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Job already failed and refunded');
+  END IF;
+  IF v_status = 'completed' THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Job already completed');
+  END IF;
+
+  -- A job has no cost column. What it cost is what its user was charged; NULL if nothing was.
+  SELECT -sum(t.amount) INTO v_charge
+  FROM public.balance_transactions AS t
+  WHERE t.metadata ->> 'job_id' = p_job_id
+    AND t.user_id = p_user_id
+    AND t.type = 'generation';
+
+  IF v_charge IS DISTINCT FROM p_amount THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Amount differs from the charge');
+  END IF;
+
+  -- mutated: the test and the row in one statement, which has one snapshot and no lock
+  INSERT INTO public.balance_transactions
+    (user_id, type, amount, description, balance_before, balance_after, metadata)
+  SELECT b.user_id, 'refund', p_amount, 'Refund of a failed job', b.balance, b.balance + p_amount,
+         jsonb_build_object('job_id', p_job_id)
+  FROM public.user_balances AS b
+  WHERE b.user_id = p_user_id
+    AND NOT EXISTS (
+      SELECT 1
+      FROM public.balance_transactions AS t
+      WHERE t.metadata ->> 'job_id' = p_job_id AND t.type = 'refund'
+    );
+
+  IF NOT FOUND THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Job already failed and refunded');
+  END IF;
+
+  UPDATE public.user_balances AS b
+  SET balance = b.balance + p_amount, updated_at = now()
+  WHERE b.user_id = p_user_id
+  RETURNING b.balance INTO v_after;
+
+  UPDATE public.story_jobs AS j
+  SET status = 'failed', error = p_error_message, completed_at = now()
+  WHERE j.job_id = p_job_id;
+
+  RETURN jsonb_build_object(
+    'success', true, 'refunded', true, 'job_id', p_job_id,
+    'amount', p_amount, 'new_balance', v_after
+  );
+END
+$$;

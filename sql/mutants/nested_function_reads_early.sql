@@ -1,0 +1,123 @@
+-- Mutant: two calls down a helper reads the status before the job's row is locked, and its answer is trusted after the
+--   wait.
+-- Setting: two_refunds
+-- Trips: one_refund_per_job
+--
+-- | time | w1                                        | w2                                        | balance |
+-- |------|-------------------------------------------|-------------------------------------------|---------|
+-- | T0   | may_be_refunded → job_status → processing |                                           | 4000    |
+-- | T1   |                                           | may_be_refunded → job_status → processing | 4000    |
+-- | T2   | lock the job                              |                                           | 4000    |
+-- | T3   |                                           | lock the job (BLOCKED)                    | 4000    |
+-- | T4   | refund +1000, status = failed, COMMIT     | lock granted                              | 5000    |
+-- | T5   |                                           | refund +1000, status = failed, COMMIT     | 6000    |
+
+CREATE OR REPLACE FUNCTION public.job_status(p_job_id text) RETURNS text
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_status text;
+BEGIN
+  SELECT j.status INTO v_status
+  FROM public.story_jobs AS j
+  WHERE j.job_id = p_job_id;
+
+  RETURN v_status;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION public.job_status(text) FROM PUBLIC, anon, authenticated, service_role;
+
+-- Why a job may not be refunded; NULL when it may.
+CREATE OR REPLACE FUNCTION public.may_be_refunded(p_job_id text) RETURNS text
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN CASE public.job_status(p_job_id)
+    WHEN 'failed' THEN 'Job already failed and refunded'
+    WHEN 'completed' THEN 'Job already completed'
+  END;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION public.may_be_refunded(text) FROM PUBLIC, anon, authenticated, service_role;
+
+CREATE OR REPLACE FUNCTION public.refund_job_atomic(
+  p_job_id        text,
+  p_user_id       uuid,
+  p_amount        integer,
+  p_error_message text
+) RETURNS jsonb
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_refusal  jsonb := jsonb_build_object('success', false, 'refunded', false, 'job_id', p_job_id);
+  v_job_user uuid;
+  v_reason   text;
+  v_charge   bigint;
+  v_refund   jsonb;
+BEGIN
+  IF p_job_id IS NULL THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Job id is required');
+  END IF;
+  IF p_user_id IS NULL THEN
+    RETURN v_refusal || jsonb_build_object('error', 'User id is required');
+  END IF;
+  IF p_amount IS NULL OR p_amount <= 0 THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Amount must be positive');
+  END IF;
+
+  -- mutated: the helper reads a row that is locked only below
+  v_reason := public.may_be_refunded(p_job_id);
+  IF v_reason IS NOT NULL THEN
+    RETURN v_refusal || jsonb_build_object('error', v_reason);
+  END IF;
+
+  SELECT j.user_id INTO v_job_user
+  FROM public.story_jobs AS j
+  WHERE j.job_id = p_job_id
+  FOR UPDATE;
+
+  IF NOT FOUND THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Job not found');
+  END IF;
+  IF v_job_user <> p_user_id THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Job belongs to another user');
+  END IF;
+
+  -- A job has no cost column. What it cost is what its user was charged; NULL if nothing was.
+  SELECT -sum(t.amount) INTO v_charge
+  FROM public.balance_transactions AS t
+  WHERE t.metadata ->> 'job_id' = p_job_id
+    AND t.user_id = p_user_id
+    AND t.type = 'generation';
+
+  IF v_charge IS DISTINCT FROM p_amount THEN
+    RETURN v_refusal || jsonb_build_object('error', 'Amount differs from the charge');
+  END IF;
+
+  SELECT public.refund_balance_atomic(
+    p_user_id, p_amount, 'Refund of a failed job', jsonb_build_object('job_id', p_job_id)
+  ) INTO v_refund;
+
+  -- The job is not marked failed without its refund: a later retry would be turned away for ever.
+  IF (v_refund ->> 'success')::boolean IS NOT TRUE THEN
+    RETURN v_refusal || jsonb_build_object('error', v_refund ->> 'error');
+  END IF;
+
+  UPDATE public.story_jobs AS j
+  SET status = 'failed', error = p_error_message, completed_at = now()
+  WHERE j.job_id = p_job_id;
+
+  RETURN jsonb_build_object(
+    'success', true, 'refunded', true, 'job_id', p_job_id,
+    'amount', p_amount, 'new_balance', v_refund -> 'new_balance'
+  );
+END
+$$;
