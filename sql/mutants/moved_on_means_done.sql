@@ -14,6 +14,8 @@
 -- | T6   |                                       | SELECT status → processing            | 4000    |
 -- | T7   |                                       | refund +1000, status = failed, COMMIT | 5000    |
 -- | T8   | refund +1000, status = failed, COMMIT |                                       | 6000    |
+--
+-- It takes three preemptive switches: T1 to T2, T3 to T4, T4 to T5. No schedule with two shows it.
 
 -- A sequence, since its steps show before the COMMIT.
 CREATE SEQUENCE public.refund_progress;

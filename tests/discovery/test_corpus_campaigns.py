@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 from corpus_campaigns import AUTO, campaign, scenario_of
 from corpus_cases import Case, cases
@@ -67,3 +68,16 @@ def test_a_correct_system_is_not_accused(
     assert result.verdict is Verdict.PASS, words(result)
     assert not violated(result), words(result)
     assert result.exhausted != ("other orders were not tried" in result.meaning.lower()), words(result)
+
+
+def test_a_serializable_stranger_on_the_server_makes_no_violation(
+    target: EmbeddedTarget, databases: Databases, pool: WorkerPool
+) -> None:
+    """As long as one is under way anywhere, the predicate locks of those that have ended stay in the lock table."""
+    [case] = [c for c in CORRECT if c.name == "write_skew_serializable"]
+    with psycopg.connect(target.conninfo("postgres")) as stranger:
+        stranger.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        stranger.execute("SELECT count(*) FROM pg_class")
+        result = campaign(case, target, databases, pool)
+        assert result.observed is Verdict.PASS, words(result)
+        assert result.exhausted
