@@ -10,7 +10,7 @@ run: $(STAMP)
 	$(BIN)/harness run
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -21,7 +21,7 @@ types: $(STAMP)
 
 # 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw a tenth of them.
 crowds: $(STAMP)
-	HARNESS_DRAWN_PAIRS=100000 $(BIN)/python -m pytest -n auto tests/discovery/test_drawn_crowds.py
+	HARNESS_DRAWN_PAIRS=100000 $(BIN)/python -m pytest -n auto --dist worksteal tests/discovery/test_drawn_crowds.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_time.py

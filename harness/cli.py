@@ -50,7 +50,7 @@ def run(
     pg_bin: PgBin = None,
     strategy: Annotated[
         str | None,
-        typer.Option(help="for searches: auto, exhaustive, preemption_bounded, pct, random_walk, free_running"),
+        typer.Option(help="for searches: auto, exhaustive, preemption_bounded, pct, random_walk, draw, free_running"),
     ] = None,
     schedules: Annotated[int | None, typer.Option(min=1, help="executions per search, at most")] = None,
     budget: Budget = None,

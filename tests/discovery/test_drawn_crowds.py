@@ -29,19 +29,24 @@ def test_no_drawn_crowd_breaks_the_shipped_functions(part: int) -> None:
     seen: set[int] = set()
     wanted = PAIRS // PARTS
 
-    @hypothesis.seed(part)
-    @settings(
-        max_examples=10 * wanted,
-        deadline=None,
-        database=None,
-        phases=(Phase.generate,),
-        suppress_health_check=tuple(HealthCheck),
-    )
-    @given(crowds(made))
-    def draw(case: Case) -> None:
-        if len(seen) < wanted:
+    def draw(seed: int, count: int) -> None:
+        @hypothesis.seed(seed)
+        @settings(
+            max_examples=count,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate,),
+            suppress_health_check=tuple(HealthCheck),
+        )
+        @given(crowds(made))
+        def one(case: Case) -> None:
             schedule = check(case, out=None).schedule
             seen.add(hash((repr(case.workers), schedule.decisions)))
 
-    draw()
-    assert len(seen) == wanted
+        one()
+
+    seeds = range(part, 100 * PARTS, PARTS)
+    for seed in seeds:  # once more for those that came twice
+        if len(seen) < wanted:
+            draw(seed, wanted - len(seen) + 10)  # the first ones of every seed are the plainest
+    assert len(seen) >= wanted
