@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test crowds lint types bench sample clean
+.PHONY: run test mutants crowds lint types bench sample clean
 
 run: $(STAMP)
 	$(BIN)/harness run
@@ -18,6 +18,10 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# Does the suite find every shipped mutant, and plain `check` those that it should?
+mutants: $(STAMP)
+	$(BIN)/harness mutants --strategy auto --strategy plain
 
 # 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw a tenth of them.
 crowds: $(STAMP)
