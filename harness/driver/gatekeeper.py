@@ -18,15 +18,6 @@ from harness.errors import DriverError
 from harness.model import LIFE_KEY
 
 _BOUND_S = 30.0
-# Of a connection that dies the server drops the locks one by one, those of its transaction before those of the session.
-# So the sign of life must belong to a transaction, which stays open: were it a session's lock like the keys, a worker
-# whose key was dropped before it would still see it, and run on.
-_LIVE = f"""
-SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
-  ('idle_in_transaction_session_timeout', 'transaction_timeout', 'statement_timeout', 'lock_timeout');
-BEGIN;
-SELECT pg_advisory_xact_lock({LIFE_KEY[0]}, {LIFE_KEY[1]})
-""".encode()
 _MOVE = b"SELECT pg_advisory_lock($1::int, $2::int), pg_advisory_unlock($1::int, $3::int)"
 _HOLD = b"SELECT pg_advisory_lock($1::int, $2::int)"
 _DROP = b"SELECT pg_advisory_unlock($1::int, $2::int)"
@@ -45,7 +36,7 @@ class Gatekeeper:
         self.pid = self._connection.backend_pid
         self._held: dict[int, int] = {}
         self._unread = False
-        self._check(self._connection.exec_(_LIVE))
+        self._send(b"hold", *LIFE_KEY)
 
     def hold(self, backend: int, turn: int) -> None:
         """Backend ``backend`` will stop at the gate with number ``turn``, once this has settled."""

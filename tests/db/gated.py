@@ -92,9 +92,7 @@ def take_control(worker: Connection) -> None:
 
 
 def sign_of_life(controller: Connection) -> None:
-    """As the gatekeeper gives it: in a transaction that stays open."""
-    controller.execute("BEGIN")
-    controller.execute("SELECT pg_advisory_xact_lock(%s, %s)", LIFE_KEY)
+    controller.execute("SELECT pg_advisory_lock(%s, %s)", LIFE_KEY)
 
 
 def ledger(connection: Connection) -> dict[str, list[Any]]:

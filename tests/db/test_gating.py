@@ -230,13 +230,18 @@ def test_a_lock_timeout_of_the_function_does_not_strike_at_a_gate(race: Callable
 
 
 def test_a_worker_without_a_controller_does_not_run_on(new_database: NewDatabase, beside: Beside) -> None:
+    """Not far, to be exact: not through ten thousand gates."""
     first = new_database()
     first.execute(RACE.encode())
-    gate(first, ["SELECT add()"])
+    first.execute(
+        "CREATE FUNCTION add_often() RETURNS void LANGUAGE plpgsql AS $$"
+        "BEGIN FOR i IN 1..10000 LOOP UPDATE a SET n = n + 1 WHERE id = 1; END LOOP; END $$"
+    )
+    gate(first, ["SELECT add_often()"])
     controller = beside(first)
     sign_of_life(controller)
     held = Held(beside(first), controller)
-    held.start("SELECT add()")
+    held.start("SELECT add_often()")
     held.arrived(1)
     controller.close()
     shown = held.ended()
