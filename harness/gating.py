@@ -39,8 +39,8 @@ END $gate$;
 GRANT EXECUTE ON FUNCTION harness.gate(integer) TO PUBLIC;
 """
 # Of a connection that dies the server drops the locks one by one. A worker whose key goes before the sign of life
-# passes one gate more, or a few; none gets far. (A sign of life that belongs to a transaction would go first; but whoever
-# ends sessions that are idle in transaction, as operators do, would then end the controller's.)
+# passes one gate more, or a few; none gets far. (A sign of life that belongs to a transaction would go first; but
+# whoever ends sessions that are idle in transaction, as operators do, would then end the controller's.)
 #
 # Every name is qualified, so it needs no search_path of its own; lock_timeout it does need, or that of the function
 # around it would strike at the gate. Conditions, not PERFORM: PL/pgSQL evaluates them without the executor. A gate that
