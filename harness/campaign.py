@@ -46,7 +46,8 @@ class Options:
     """How to run campaigns. ``strategy`` and ``schedules`` replace what scenarios say of their searches (not of their
     exact orders and followed choices). ``deadline``: clock reading (`time.monotonic`) at which to stop, None: never.
     ``stop``: asks every campaign to end after the execution it is in. ``watch``: is shown every execution that counts
-    (not those of replays and shrinking), once it was judged."""
+    (not those of replays and shrinking), once it was judged. ``faults``: names of faults to strike every scenario with
+    (none: those that a scenario names itself)."""
 
     seed: int = 0
     strategy: str | None = None
@@ -56,6 +57,7 @@ class Options:
     folder: Path | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     watch: Callable[[Context], None] | None = None
+    faults: tuple[str, ...] = ()
 
     @property
     def out_of_time(self) -> bool:

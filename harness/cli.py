@@ -60,6 +60,13 @@ def run(
     json: Annotated[Path | None, typer.Option(help="also write results.json here")] = None,
     junit: Annotated[Path | None, typer.Option(help="also write JUnit XML here")] = None,
     require: Annotated[str | None, typer.Option(help="exhausted: exit 3 unless every search was exhausted")] = None,
+    faults: Annotated[
+        str | None,
+        typer.Option(
+            help="at every point of every worker, each followed by a retry: crash, run_on, terminate, cancel, reset, "
+            "lost_answer, sigterm, idle_timeout (separated by commas), or all"
+        ),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
@@ -68,17 +75,20 @@ def run(
     from harness.report.folder import new_run_folder
     from harness.report.terminal import ConsoleReporter
     from harness.run import default_jobs, run_scenarios, with_budget
+    from harness.scenario.faults import parse_faults
     from harness.scenario.find import find_scenarios, load_all
     from harness.targets import open_target
 
     _one_of("--strategy", strategy, STRATEGIES)
     _one_of("--require", require, ("exhausted",))
     count = default_jobs(jobs)
+    struck = parse_faults(faults) if faults is not None else ()
     scenarios = load_all(find_scenarios(scenario or []))
     folder = new_run_folder(out)
     options = Options(
-        seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
-    )
+        seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder,
+        faults=struck,
+    )  # fmt: skip
     reporter = ConsoleReporter(quiet=quiet, verbose=verbose)
     try:
         with open_target(target, pg_bin=pg_bin) as server:
@@ -204,6 +214,43 @@ def mutants(
 
 
 @app.command()
+def soak(
+    seconds: Annotated[float | None, typer.Option(min=0, help="how long; 60 when --operations is not given")] = None,
+    operations: Annotated[int | None, typer.Option(min=1, help="end after so many instead")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; default: 4 per processor")] = None,
+    users: Annotated[int, typer.Option(min=1, help="accounts; fewer of them wait more for each other")] = 100,
+    faults: Annotated[
+        str, typer.Option(metavar="KIND,…|none", help="kill, terminate, cancel")
+    ] = "kill,terminate,cancel",
+    sql: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="to install above the shipped migrations; repeatable")
+    ] = None,
+    target: Target = "embedded",
+    pg_bin: PgBin = None,
+    seed: Seed = 0,
+    out: Out = Path("reports"),
+    json: Annotated[Path | None, typer.Option(help="also write soak.json here")] = None,
+    quiet: Quiet = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="also errors, and every finding in full")] = False,
+) -> int:
+    """Load without control, with faults at random: does the ledger hold? Not repeatable, whatever the seed."""
+    from harness.cli_soak import Asked, run_soak, soak_options
+    from harness.report.folder import new_run_folder
+
+    asked = Asked(
+        target=target, pg_bin=pg_bin, workers=workers, users=users, seconds=seconds, operations=operations,
+        faults=faults, sql=sql or (), seed=seed, json=json, quiet=quiet, verbose=verbose,
+    )  # fmt: skip
+    soak_options(asked)  # a mistake is told before there is a folder
+    folder = new_run_folder(out)
+    try:
+        return run_soak(asked, folder)
+    except BaseException:
+        _remove_empty(folder)
+        raise
+
+
+@app.command()
 def replay(
     file: Annotated[Path, typer.Argument(help="a saved schedule")],
     target: Target = "embedded",
@@ -219,6 +266,8 @@ def replay(
     from harness.targets import open_target
 
     saved = read_saved(file)
+    if saved.retry and (as_scenario is not None or as_pytest is not None):
+        raise UsageError(f"{file}: a fault and its retry are kept by the scenario's key `faults`, not by a new file")
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)
@@ -306,6 +355,7 @@ def _request(
 
 def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, reporter: Any) -> int:
     """Write all that a finished run leaves behind; its exit code."""
+    from harness.report.fault_table import print_faults, write_fault_pictures
     from harness.report.folder import publish
     from harness.report.junit import write_junit
     from harness.report.results import write_results
@@ -313,11 +363,14 @@ def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, re
     from harness.run import EXIT_CODES
 
     page = write_report(result, folder)
+    write_fault_pictures(result, folder)
     publish(folder)
     if json is not None:
         write_results(result, json)
     if junit is not None:
         write_junit(result, junit)
+    reporter.close()
+    print_faults(result)
     reporter.run_done(result, _latest(page))
     return EXIT_CODES[result.verdict]
 

@@ -11,6 +11,7 @@ from harness.model import Choice, Decision, Execution, Order, Schedule, Violatio
 from harness.shrink import shrink
 from harness.stage import Stage
 from harness.strategies.replay import Replay
+from harness.strategies.serial import Serial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,12 @@ def confirmed(stage: Stage, execution: Execution, order: Order | None, violation
 
 
 def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
-    """The smallest execution that still violates every check of ``target``, confirmed; else ``found`` itself."""
+    """The smallest execution that still violates every check of ``target``, confirmed; else ``found`` itself.
+
+    What a race needs is not left out: where all workers one after the other do right, whatever is left of them must do
+    so too. Else a job that nobody refunds any more, or the check that was to keep its worker from paying twice, would
+    count as not needed, and what is shown would be another fault of the same name.
+    """
 
     def attempt(without: frozenset[str], choices: Sequence[Choice]) -> Execution | None:
         stage.leave_out(without)
@@ -47,10 +53,28 @@ def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
             seen = {v.check for r in judge(stage.context(execution, None)) for v in r.violations}
         except DriverError:  # these choices lead nowhere: a fault for a worker that is gone, say
             return None
-        return execution if seen >= set(target) else None
+        if not seen >= set(target):
+            return None
+        if without not in right:
+            right[without] = serially_right()
+        return None if right[frozenset()] and not right[without] else execution
+
+    def serially_right() -> bool:
+        """Whether what the stage plays now violates no ``target`` in the file's order and in the reverse."""
+        names = [w.name for w in stage.scenario.workers]
+        for order in (names, names[::-1]):
+            try:
+                execution, _ = stage.replay(_started(Serial(order)), seed=seed)
+            except DriverError:  # it does not even come to its end
+                return False
+            if {v.check for r in judge(stage.context(execution, None)) for v in r.violations} & set(target):
+                return False
+        return True
 
     seed = found.execution.schedule.seed
+    right: dict[frozenset[str], bool] = {}
     try:
+        right[frozenset()] = serially_right()
         best = shrink(found.execution, stage.scenario.workers, attempt)
         if best.execution is found.execution:
             return found
@@ -66,6 +90,11 @@ def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
         return replace(confirmed(stage, again, None, violations), without=best.without)
     finally:
         stage.leave_out(frozenset())
+
+
+def _started(strategy: Serial) -> Serial:
+    strategy.start()
+    return strategy
 
 
 def _schedule(choices: Sequence[Choice], seed: int) -> Schedule:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 Json = Any
@@ -158,6 +159,8 @@ class Statement:
     """True when the statement leaves something in the session (SET, PREPARE, LISTEN, temporary tables, …)."""
     opens: bool = False
     """Sent together with a BEGIN of its own: its commit is then a step of its own, the next statement."""
+    attempt: int = 1
+    """Which attempt of its worker it belongs to, from 1, ascending: a later one begins only when this one failed."""
 
 
 class OnSigterm(StrEnum):
@@ -170,29 +173,64 @@ class OnSigterm(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """One client: its own OS process and connection. Statements run in order; an error ends it (after ROLLBACK)
-    unless ``keep_going``."""
+    unless ``keep_going``, or unless it goes on with its next attempt. It ends when it comes to the end of an attempt.
+
+    ``recovers_from``: how the SQLSTATEs begin after which a next attempt is made, if there is one ("": any).
+    ``after``: workers (by name, also those that they in turn come after) that must have ended before it begins; names
+    that nobody bears are passed over.
+    """
 
     name: str
     statements: tuple[Statement, ...]
     role: str | None = None
     on_sigterm: OnSigterm = OnSigterm.EXIT
     keep_going: bool = False
+    recovers_from: tuple[str, ...] = ("",)
+    after: tuple[str, ...] = ()
 
 
 class Action(StrEnum):
     """What a choice does. ``RUN``: the worker's next statement. ``KILL``: SIGKILL of the worker process, wherever it
     is. ``TERM``: SIGTERM. ``LOSE``: the next statement takes effect on the server, and SIGKILL strikes the worker
-    before it has read the answer."""
+    before it has read the answer. ``RUN_ON``: SIGKILL, and the server, which does not notice, runs the statement in
+    hand to its end. ``CANCEL``: pg_cancel_backend. ``BACKEND``: pg_terminate_backend. ``RESET``: the worker's
+    connection is cut, and both ends live on. ``IDLE``: idle_in_transaction_session_timeout ends the session."""
 
     RUN = "run"
     KILL = "kill"
     TERM = "term"
     LOSE = "lose"
+    RUN_ON = "run_on"
+    CANCEL = "cancel"
+    BACKEND = "terminate"
+    RESET = "reset"
+    IDLE = "idle_timeout"
+
+    @property
+    def strikes(self) -> bool:
+        """It strikes a worker wherever that is, and so needs no step."""
+        return self not in (Action.RUN, Action.LOSE)
+
+
+FAULTS: Mapping[str, Action] = MappingProxyType(
+    {
+        "crash": Action.KILL,
+        "run_on": Action.RUN_ON,
+        "terminate": Action.BACKEND,
+        "cancel": Action.CANCEL,
+        "reset": Action.RESET,
+        "lost_answer": Action.LOSE,
+        "sigterm": Action.TERM,
+        "idle_timeout": Action.IDLE,
+    }
+)
+"""Faults by the names that people give them, in the order in which they are reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Choice:
-    """One scheduling decision: this worker, this action; ``step`` is the statement's name ("" for KILL and TERM)."""
+    """One scheduling decision: this worker, this action; ``step`` is the statement's name ("" for what strikes a worker
+    wherever it is). As text the later faults bear a mark that no statement's name can have."""
 
     worker: str
     step: str = ""
@@ -203,7 +241,8 @@ class Choice:
             return f"{self.worker}.{self.step}"
         if self.action is Action.LOSE:
             return f"{self.worker}.{self.step}!killed"
-        return f"{self.worker}.{self.action.value}"
+        mark = "" if self.action in (Action.KILL, Action.TERM) else "!"
+        return f"{self.worker}.{mark}{self.action.value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +314,8 @@ class Scenario:
     """Before every execution what the last one touched is put back, so that none sees what another one left."""
     model: str = ""
     """Name of a plain Python ledger that says what the calls must answer and leave ("": none)."""
+    faults: tuple[str, ...] = ()
+    """Names of faults (keys of `FAULTS`): each strikes each worker at each of its points, and a retry follows."""
 
 
 # ------------------------------------------------------------------------------------------ schedule and history
@@ -320,7 +361,8 @@ class Schedule:
 class EventKind(StrEnum):
     """Kinds of events. An operation is ``invoke`` and then one of ``ok`` (the server answered), ``fail`` (an error,
     certainly no effect) or ``info`` (unknown effect). ``step``: a worker held inside an operation was let go on
-    (``step``: the site)."""
+    (``step``: the site). ``fault``: what was done to a worker's connection or statement, of which it learns only by
+    its next completion."""
 
     INVOKE = "invoke"
     STEP = "step"
@@ -332,6 +374,7 @@ class EventKind(StrEnum):
     DEADLOCK = "deadlock"
     CRASH = "crash"
     SIGTERM = "sigterm"
+    FAULT = "fault"
     END = "end"
     LEDGER = "ledger"
 
@@ -448,6 +491,44 @@ class Covered:
     pruned: int = 0
 
 
+class FaultOutcome(StrEnum):
+    """``HELD``: the fault struck and nothing was violated. ``NOTHING``: it found nothing to strike there, so nothing
+    was shown."""
+
+    HELD = "held"
+    VIOLATED = "violated"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultCell:
+    """One fault at one point of one worker: before the worker's step number ``position`` (from 0), which is ``step``.
+    ``fired``: events show that it struck. ``checks``: those violated, with how many violations each. ``left``: what
+    the ledger says after the retry (column → values). ``replay``: path of the saved schedule, where it is red."""
+
+    worker: str
+    position: int
+    step: str
+    fault: str
+    outcome: FaultOutcome
+    fired: bool
+    checks: Mapping[str, int] = field(default_factory=dict)
+    message: str = ""
+    left: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
+    replay: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultMatrix:
+    """Every fault of ``faults`` at every point of every worker, worker by worker, point by point. ``complete``: False
+    when the time was up before the last cell. ``labels``: of steps inside functions, in words."""
+
+    faults: tuple[str, ...]
+    cells: tuple[FaultCell, ...]
+    complete: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioResult:
     """The outcome of one scenario's campaign. ``observed`` is what was seen, ``verdict`` is after ``expect``."""
@@ -474,6 +555,8 @@ class ScenarioResult:
     """The violation needs no concurrency: a serial order shows it."""
     passing: Execution | None = None
     """A representative execution without violation, for the report."""
+    faults: FaultMatrix | None = None
+    """None: no faults were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ def with_commits(worker: Worker, gates: Gates) -> Worker:
     statements: list[Statement] = []
     inside = False
     for s in worker.statements:
+        inside = inside and s.attempt == statements[-1].attempt
         if s.kind in (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK):
             inside = s.kind is StatementKind.BEGIN or _AND_CHAIN.search(s.sql) is not None
         opens = not inside and s.kind is StatementKind.QUERY and (
@@ -35,7 +36,9 @@ def with_commits(worker: Worker, gates: Gates) -> Worker:
         )  # fmt: skip
         statements.append(replace(s, opens=opens))
         if opens:
-            statements.append(Statement(name=f"{s.name}:commit", sql="COMMIT", kind=StatementKind.COMMIT))
+            statements.append(
+                Statement(name=f"{s.name}:commit", sql="COMMIT", kind=StatementKind.COMMIT, attempt=s.attempt)
+            )
     return replace(worker, statements=tuple(statements))
 
 

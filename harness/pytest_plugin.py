@@ -97,7 +97,8 @@ class _Runtime:
             raise
 
     def run(self, path: Path, config: pytest.Config) -> ScenarioResult:
-        from harness.campaign import Options, run_campaign
+        from harness.campaign import Options
+        from harness.run import run_one
         from harness.scenario import load_scenario
         from harness.stage import Stages
 
@@ -109,7 +110,7 @@ class _Runtime:
         scenario = load_scenario(_relative(path, config))
         stages = Stages(scenario, self.target, self.databases, self.pool)
         try:
-            return run_campaign(scenario, stages, options, _Silent(), self.target.server_version)
+            return run_one(scenario, stages, options, _Silent(), self.target.server_version)
         finally:
             stages.close()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.checks import judge
 from harness.driver.pool import WorkerPool
 from harness.errors import NondeterminismError, UsageError
+from harness.matrix.retry import INSIDE, retried
 from harness.model import Execution, Order, Scenario, Violation
 from harness.scenario import load_scenario
 from harness.schedule import SavedSchedule, decode
@@ -54,6 +55,8 @@ def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: i
     """Carry out ``saved`` ``times`` times. Raises `NondeterminismError` when the same SQL leads elsewhere."""
     exact = scenario.text_hash == saved.hash
     interleaving = scenario.interleavings[saved.order]
+    if saved.retry:
+        scenario, interleaving = retried(scenario, saved.retry), INSIDE
     order = interleaving if isinstance(interleaving, Order) and exact else None
     reproduced = 0
     adapted = not exact

@@ -11,9 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
-from harness.campaign import Options, run_campaign
+from harness.campaign import Options, Progress, run_campaign
 from harness.driver.pool import WorkerPool
 from harness.errors import UsageError
+from harness.matrix import with_faults
 from harness.model import RunResult, Scenario, ScenarioResult, Verdict
 from harness.stage import Stages
 from harness.targets.databases import Databases
@@ -104,9 +105,16 @@ def _campaign(
 ) -> ScenarioResult:
     stages = Stages(scenario, target, databases, pool)
     try:
-        return run_campaign(scenario, stages, options, told, target.server_version)
+        return run_one(scenario, stages, options, told, target.server_version)
     finally:
         stages.close()
+
+
+def run_one(scenario: Scenario, stages: Stages, options: Options, progress: Progress, server: str) -> ScenarioResult:
+    """A scenario's campaign and, where faults are asked for, its fault matrix. Raises as `run_campaign` does."""
+    result = run_campaign(scenario, stages, options, progress, server)
+    faults = options.faults or scenario.faults
+    return with_faults(result, scenario, stages, faults, options, progress, server) if faults else result
 
 
 class _Told:

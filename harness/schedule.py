@@ -10,14 +10,15 @@ from harness.model import Action, Choice, Decision, Schedule
 
 _HEADER = "harness-schedule 1"
 _KEYS = ("scenario", "file", "hash", "server", "seed", "order", "checks")
-_OPTIONAL = ("without",)
+_OPTIONAL = ("without", "retry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedSchedule:
     """A counterexample on disk. ``file``: the scenario's path; ``hash``: of its text and SQL; ``order``: index of the
     interleaving that it came from; ``checks``: names of the checks that it violated; ``without``: workers and
-    statements ("worker.statement") that it does not need."""
+    statements ("worker.statement") that it does not need; ``retry``: the worker that a fault struck, after which the
+    same statements were sent by a worker of their own ("": none)."""
 
     scenario: str
     file: str
@@ -27,6 +28,7 @@ class SavedSchedule:
     checks: tuple[str, ...]
     schedule: Schedule
     without: tuple[str, ...] = ()
+    retry: str = ""
 
 
 def encode(saved: SavedSchedule) -> str:
@@ -41,7 +43,8 @@ def encode(saved: SavedSchedule) -> str:
         " ".join(saved.checks),
     )
     lines = [_HEADER, *(f"{k}: {v}" for k, v in zip(_KEYS, values, strict=True))]
-    lines += [f"without: {' '.join(saved.without)}", ""] if saved.without else [""]
+    lines += [f"without: {' '.join(saved.without)}"] if saved.without else []
+    lines += [f"retry: {saved.retry}", ""] if saved.retry else [""]
     for d in saved.schedule.decisions:
         mark = " blocked" if d.blocked else ""
         lines.append(f"{d.choice}{mark} | {' '.join(map(str, d.enabled))}".rstrip())
@@ -78,6 +81,7 @@ def decode(text: str, name: str) -> SavedSchedule:
         checks=tuple(values["checks"].split()),
         schedule=Schedule(seed=seed, decisions=tuple(decisions)),
         without=tuple(values.get("without", "").split()),
+        retry=values.get("retry", ""),
     )
 
 
@@ -105,6 +109,11 @@ def _choice(text: str, where: str) -> Choice:
         raise UsageError(f"{where}: {text!r} is not worker.step")
     if step in (Action.KILL.value, Action.TERM.value):
         return Choice(worker=worker, action=Action(step))
+    if step.startswith("!"):
+        struck = next((a for a in Action if a.strikes and str(Choice(worker=worker, action=a)) == text), None)
+        if struck is None:
+            raise UsageError(f"{where}: {text!r}: no such fault")
+        return Choice(worker=worker, action=struck)
     if step.endswith("!killed"):
         return Choice(worker=worker, step=step.removesuffix("!killed"), action=Action.LOSE)
     return Choice(worker=worker, step=step)

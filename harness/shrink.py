@@ -99,6 +99,8 @@ class _Shrinker:
 def _units(worker: Worker) -> Iterator[list[str]]:
     """Statements that can go together: one with its implicit commit, or a transaction's frame when it stands alone."""
     statements = worker.statements
+    if statements[-1].attempt > 1:
+        return  # what it tries again is what it has tried
     for i, s in enumerate(statements):
         if s.opens:
             yield [s.name, statements[i + 1].name]

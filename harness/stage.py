@@ -175,7 +175,7 @@ class Stage:
 
     def serial(self, take: Mapping[str, tuple[Statement, ...]], order: Sequence[str]) -> Execution:
         """A serial run, executed once per input and remembered."""
-        key = tuple((w, tuple(s.name for s in take[w])) for w in order)
+        key = tuple((w, tuple((s.name, s.attempt) for s in take[w])) for w in order)
         if key not in self._serial_runs:
             workers = tuple(replace(w, statements=take[w.name]) for w in self.scenario.workers if w.name in take)
             self._serial_runs[key] = self._run(workers, Serial(order), self.next_number(), 0)

@@ -84,6 +84,8 @@ def _effects(sent: Sequence[tuple[Statement, Event | None]]) -> list[Effect]:
     pending: list[int] | None = None  # what the open transaction would commit; None: no transaction is open
     savepoints: list[tuple[str, int]] = []
     for i, (statement, completion) in enumerate(sent):
+        if i and statement.attempt != sent[i - 1][0].attempt:
+            pending, savepoints = None, []  # what an earlier attempt had open was rolled back
         if statement.kind in (StatementKind.COMMIT, StatementKind.ROLLBACK):
             if statement.kind is StatementKind.COMMIT:
                 for j in (*(pending or ()), i):

@@ -10,12 +10,13 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.checks.canonical import VOLATILE, Canonical, fingerprint, ranked, unranked
 from harness.checks.operations import Effect, Operation
 from harness.checks.protocol import Context
-from harness.model import CheckResult, EventKind, Execution, Ledger, Row, Statement, Violation
+from harness.model import CheckResult, EventKind, Execution, Ledger, Row, Statement, Violation, Worker
 
 MAX_WORKERS = 4
 """n workers have n! serial orders; beyond this they are not judged."""
@@ -61,7 +62,7 @@ def _compared(context: Context) -> tuple[CheckResult, CheckResult]:
     weak = None
     for take in _worlds(context):
         matched = False
-        for order in itertools.permutations(take):
+        for order in _orders(context, take):
             judge.compare(context.probe.serial(take, order))
             matched = matched or judge.ledger_equal
             if judge.ledger_equal and judge.answers_equal:
@@ -90,13 +91,29 @@ def _worlds(context: Context) -> Iterator[Take]:
         mine = [op for op in context.operations if op.worker == worker.name]
         unknown = any(op.effect is Effect.UNKNOWN for op in mine)
         went_on = not _was_stopped(context, worker.name, mine)
-        rest = worker.statements[max((op.position for op in mine), default=-1) + 1 :] if went_on else ()
+        rest = _rest(worker, mine) if went_on else ()
         variants = []
         for counts in ((Effect.COMMITTED, Effect.UNKNOWN), (Effect.COMMITTED,)) if unknown else ((Effect.COMMITTED,),):
-            variants.append(tuple(op.statement for op in mine if op.effect in counts) + rest)
+            taken = (*(op.statement for op in mine if op.effect in counts), *rest)
+            variants.append(tuple(replace(s, attempt=1) for s in taken))  # one after the other, whatever failed between
         choices.append(variants)
     for world in itertools.product(*choices):
         yield {w.name: taken for w, taken in zip(context.scenario.workers, world, strict=True) if taken}
+
+
+def _orders(context: Context, take: Take) -> Iterator[tuple[str, ...]]:
+    """The orders of these workers in which none comes before one that had to end first."""
+    after = {w.name: w.after for w in context.scenario.workers}
+    for order in itertools.permutations(take):
+        if not any(later in after[worker] for i, worker in enumerate(order) for later in order[i + 1 :]):
+            yield order
+
+
+def _rest(worker: Worker, mine: Sequence[Operation]) -> tuple[Statement, ...]:
+    """What the worker had still to do, as far as it got, had no `if` of its own stopped it."""
+    position = max((op.position for op in mine), default=-1)
+    attempt = worker.statements[max(position, 0)].attempt
+    return tuple(s for s in worker.statements[position + 1 :] if s.attempt == attempt)
 
 
 def _was_stopped(context: Context, worker: str, mine: Sequence[Operation]) -> bool:
@@ -109,7 +126,7 @@ def _was_stopped(context: Context, worker: str, mine: Sequence[Operation]) -> bo
         if event.worker == worker and event.kind is EventKind.CRASH:
             return True
     keeps_going = next(w.keep_going for w in context.scenario.workers if w.name == worker)
-    return not keeps_going and any(op.outcome is EventKind.FAIL for op in mine)
+    return not keeps_going and bool(mine) and mine[-1].outcome is EventKind.FAIL
 
 
 class _Judge:
@@ -196,7 +213,7 @@ def _stray_error(context: Context) -> Violation | None:
     if not failed:
         return None
     everything = {w.name: w.statements for w in context.scenario.workers}
-    for order in itertools.permutations(everything):
+    for order in _orders(context, everything):
         events = context.probe.serial(everything, order).history.events
         also = {(e.worker, e.step, e.sqlstate) for e in events if e.kind is EventKind.FAIL}
         failed = [op for op in failed if (op.worker, op.statement.name, op.sqlstate) not in also]

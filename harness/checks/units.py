@@ -83,7 +83,11 @@ def _changes_nothing(op: Operation) -> bool:
 
 def _of_worker(worker: Worker, mine: Sequence[Operation]) -> Iterator[Unit]:
     inside: list[Operation] | None = None  # the statements of the open transaction; None: none is open
+    attempt = 1
     for op in mine:
+        if op.statement.attempt != attempt:  # what an earlier one had open was rolled back
+            yield from _transaction(worker, inside or [], None)
+            inside, attempt = None, op.statement.attempt
         if op.statement.kind in (StatementKind.COMMIT, StatementKind.ROLLBACK):
             yield from _transaction(worker, inside or [], op)
             inside = [] if _AND_CHAIN.search(op.statement.sql) else None

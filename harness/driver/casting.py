@@ -53,6 +53,8 @@ def _begin(
             gatekeeper.open(process.backend)
         process.dirty = any(s.session_state for s in worker.statements)
         clients.append(Client(worker=worker, process=process, backend=process.backend, turn=reply["turn"]))
+    for client in clients:
+        client.after = tuple(other for other in clients if other.name in client.worker.after)
     if gatekeeper is not None:
         gatekeeper.settle()  # a worker that were quicker than the keys would run through all its gates
     return clients

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from harness.driver.attempts import is_last_of_attempt
 from harness.driver.pool import WorkerProcess
 from harness.driver.wire import Message
 from harness.model import Choice, Json, Site, Statement, StatementKind, Worker
@@ -55,6 +56,8 @@ class Client:
     """The gate that it reached last in its current statement."""
     stops: bool = False
     """Its own `if` has said stop; the commit that belongs to that statement is still to come."""
+    after: tuple[Client, ...] = ()
+    """Those that must have ended before it begins."""
 
     @property
     def name(self) -> str:
@@ -67,7 +70,12 @@ class Client:
 
     @property
     def can_act(self) -> bool:
-        return self.state in (State.READY, State.PARKED)
+        return self.state in (State.READY, State.PARKED) and all(other.over for other in self.after)
+
+    @property
+    def over(self) -> bool:
+        """It does nothing more."""
+        return self.state in (State.ENDED, State.DEAD)
 
     @property
     def step(self) -> str:
@@ -91,10 +99,15 @@ class Client:
         self.site, self.turn, self.state = site, turn, State.PARKED
 
     def advance(self) -> None:
-        """The current statement is over."""
-        self.position += 1
-        self.site = None
-        self.state = State.READY if self.position < len(self.worker.statements) else State.ENDED
+        """The current statement is over; with the last one of an attempt the worker has ended."""
+        if is_last_of_attempt(self.worker, self.position):
+            self.end()
+        else:
+            self.go_on(self.position + 1)
+
+    def go_on(self, position: int) -> None:
+        """The statement at ``position`` comes next."""
+        self.position, self.site, self.state = position, None, State.READY
 
     def end(self) -> None:
         """Nothing more will be sent."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from psycopg.conninfo import make_conninfo
 
+from harness.driver.attempts import next_attempt
 from harness.driver.casting import cast
 from harness.driver.client import Client, State, meets
 from harness.driver.deadlocks import Deadlocks
@@ -120,7 +121,7 @@ class _Run:
         self.locks = Locks(observer, self.clients, owned=owned)
         countable = owned and observer.connection.info.server_version >= 150000
         self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
-        self.faults = Faults(observer, self.recorder, bound_s=STEP_BOUND_S)
+        self.faults = Faults(observer, self.recorder, self.doors, bound_s=STEP_BOUND_S)
         self.waiting = Waiting(
             self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,
             self._note_commit, held=plan.points is not None,
@@ -142,7 +143,11 @@ class _Run:
             self.recorder.turn = turn
             self.committed = False
             client = self._client(choice.worker)
+            over = [c for c in self.clients if c.over]
             self._take(client, choice, strategy.ahead())
+            for held in self.clients:
+                if any(other.over and other not in over for other in held.after):
+                    self.effects.admitted(held)
             blocked = client.state is State.BLOCKED
             self.decisions.append(Decision(choice=choice, enabled=enabled, blocked=blocked))
             strategy.observe(self.effects.turn())
@@ -154,7 +159,7 @@ class _Run:
 
     def run_free(self, seed: int) -> Execution:
         """All workers at once, each sending its next statement as soon as it has an answer; who waits is not seen."""
-        for client in self.clients:
+        for client in [c for c in self.clients if c.can_act]:
             self.effects.let_go(client)
             self._act(client, Action.RUN, 0)
         deadline = time.monotonic() + STEP_BOUND_S
@@ -165,10 +170,10 @@ class _Run:
                 found = [c for c in running if c.process.wire in ready]
             for client in found:
                 self._complete(client)
-                if client.can_act:
+                for ready_now in [c for c in self.clients if c.can_act]:  # itself, or those that waited for its end
                     self.recorder.turn += 1
-                    self.effects.let_go(client)
-                    self._act(client, Action.RUN, 0)
+                    self.effects.let_go(ready_now)
+                    self._act(ready_now, Action.RUN, 0)
             if time.monotonic() > deadline:
                 names = ", ".join(c.name for c in running)
                 raise DriverError(f"{names} neither answered nor failed within {STEP_BOUND_S:.0f} s of being released")
@@ -179,7 +184,8 @@ class _Run:
         if client.state is State.DEAD:
             raise DriverError(f"{choice}: {client.name} is dead")
         if not client.can_act and choice.action in (Action.RUN, Action.LOSE):
-            raise DriverError(f"{choice}: {client.name} {'waits' if client.state is State.BLOCKED else 'has ended'}")
+            state = "waits" if client.state is State.BLOCKED else "has ended" if client.over else "may not begin yet"
+            raise DriverError(f"{choice}: {client.name} {state}")
         if (other := self.doors.runaway(client)) is not None:
             raise DriverError(f"{choice}: {other.name} was promised to go on, and has")
         if choice.action is Action.RUN:
@@ -219,14 +225,9 @@ class _Run:
                 self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
                 client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
             return
-        fault = {
-            Action.KILL: self.faults.kill,
-            Action.TERM: self.faults.terminate,
-            Action.LOSE: self.faults.lose_answer,
-        }[action]
         self.committed = True
         self.effects.struck(client)
-        if fault(client):
+        if self.faults.strike(client, action):
             self.locks.orphans.append(client)
 
     def _finish(self, seed: int) -> Execution:
@@ -360,6 +361,7 @@ class _Run:
         self.recorder.note(
             EventKind.FAIL, client.name, statement.name, sqlstate=reply["sqlstate"], message=reply["error"]
         )
+        again = next_attempt(client.worker, client.position, reply["sqlstate"])
         client.advance()
         if client.worker.keep_going:
             if statement.opens:  # alone, it would have been rolled back at once
@@ -374,7 +376,10 @@ class _Run:
             client.process.ask({"do": "run", "sql": "ROLLBACK"})
             client.in_transaction = False
             self.committed = True
-        if not ended:
+            self.effects.answered(client, failed=True)
+        if again is not None:
+            client.go_on(again)
+        elif not ended:
             self.recorder.note(EventKind.END, client.name, statement.name, message="stopped by the error")
 
     def _suspect_deadlock(self, client: Client) -> None:

@@ -114,6 +114,11 @@ class Effects:
         """A worker that waited goes on with the step that it was in."""
         self._moved(client.name, self._sessions[client.name])
 
+    def admitted(self, client: Client) -> None:
+        """Somebody has ended in this turn that the worker had to wait for before it could begin: it counts as moved,
+        so that whatever it does comes after this turn in every order."""
+        self._turn.workers.add(client.name)
+
     def struck(self, client: Client) -> None:
         """A fault ended a worker, or may have."""
         session = self._sessions.setdefault(client.name, _Session())

@@ -1,15 +1,23 @@
-"""Faults done to worker processes, with real signals."""
+"""Faults done to workers and their connections, for real: signals, cut sockets, pg_cancel_backend."""
 
 from __future__ import annotations
 
+import os
+import select
 import signal
+import socket
+import struct
 import time
 
 from harness.driver.client import Client, State
+from harness.driver.doors import Doors
 from harness.driver.observer import Observer
 from harness.driver.recorder import Recorder
 from harness.errors import DriverError
-from harness.model import EventKind, OnSigterm
+from harness.model import Action, EventKind, OnSigterm
+
+_IN_FLIGHT = (State.BLOCKED, State.PARKED)
+_LOOK_S = 0.001
 
 
 class Faults:
@@ -19,19 +27,40 @@ class Faults:
     waits for a lock: it has not noticed, and goes on when it is set free.
     """
 
-    def __init__(self, observer: Observer, recorder: Recorder, *, bound_s: float) -> None:
-        self._observer, self._recorder, self._bound_s = observer, recorder, bound_s
+    def __init__(self, observer: Observer, recorder: Recorder, doors: Doors, *, bound_s: float) -> None:
+        self._observer, self._recorder, self._doors, self._bound_s = observer, recorder, doors, bound_s
+
+    def strike(self, client: Client, action: Action) -> bool:
+        """Do ``action``, which is a fault. What finds nothing to strike changes nothing, and says so in an event."""
+        match action:
+            case Action.KILL:
+                return self.kill(client)
+            case Action.TERM:
+                return self.terminate(client)
+            case Action.LOSE:
+                return self.lose_answer(client)
+            case Action.RUN_ON:
+                return self.run_on(client)
+            case Action.CANCEL:
+                return self.cancel(client)
+            case Action.BACKEND:
+                return self.end_backend(client)
+            case Action.RESET:
+                return self.reset(client)
+            case Action.IDLE:
+                return self.time_out(client)
+        raise DriverError(f"{action.value} is no fault")
 
     def kill(self, client: Client) -> bool:
         """SIGKILL, wherever the worker is."""
-        in_flight = client.state in (State.BLOCKED, State.PARKED)
+        in_flight = client.state in _IN_FLIGHT
         client.process.kill()
         self._leave_gate(client)
         return self._bury(client, "SIGKILL", in_flight)
 
     def terminate(self, client: Client) -> bool:
         """SIGTERM: the worker leaves at once, or finishes what it has in hand."""
-        in_flight = client.state in (State.BLOCKED, State.PARKED)
+        in_flight = client.state in _IN_FLIGHT
         client.process.signal(signal.SIGTERM)
         if client.worker.on_sigterm is OnSigterm.FINISH:
             self._recorder.note(EventKind.SIGTERM, client.name, message="SIGTERM; it finishes what it has in hand")
@@ -46,7 +75,8 @@ class Faults:
         name = client.statement.name
         self._recorder.note(EventKind.INVOKE, client.name, name, sql=client.statement.sql)
         before = self._observer.session(client.backend)
-        client.process.ask({"do": "send", "sql": client.statement.sql})
+        self._doors.throw_open(client)
+        client.process.ask({"do": "send", "sql": "BEGIN; " * client.statement.opens + client.statement.sql})
         deadline = time.monotonic() + self._bound_s
         while True:
             now = self._observer.session(client.backend)
@@ -58,6 +88,107 @@ class Faults:
         self._recorder.note(EventKind.INFO, client.name, name, message="took effect; the answer was never read")
         client.process.kill()
         return self._bury(client, f"SIGKILL after {name} took effect, before its answer was read", in_flight=False)
+
+    def run_on(self, client: Client) -> bool:
+        """SIGKILL at a gate, and the server does not notice before its statement is over: it runs on, and commits if
+        the statement was a transaction of its own."""
+        if client.state is not State.PARKED:
+            return self._missed(client, "SIGKILL, the server runs on: it runs nothing now")
+        client.process.send({"do": "lend"})
+        # As long as a duplicate of its socket is open and read from, the server has no means to tell.
+        borrowed = client.process.wire.borrow()
+        if borrowed is None:
+            raise DriverError(f"worker process {client.process.pid} died by itself")
+        message, descriptor = borrowed
+        with socket.socket(fileno=descriptor) as server:
+            client.process.kill()
+            if client.statement.opens and message["ssl"]:
+                raise DriverError(f"{client.choice}: the connection is encrypted, so nobody can go on for its worker")
+            self._doors.throw_open(client)
+            committed = self._drain(client, server)
+        waits = self._bury(client, "SIGKILL; the server runs its statement to the end", in_flight=True)
+        if committed:
+            commit = client.worker.statements[client.position + 1]
+            self._recorder.note(EventKind.INVOKE, client.name, commit.name, sql=commit.sql)
+            self._recorder.note(EventKind.INFO, client.name, commit.name, message="the client is gone")
+        return waits
+
+    def cancel(self, client: Client) -> bool:
+        """pg_cancel_backend: the statement in hand fails with 57014, or catches that."""
+        if client.state not in _IN_FLIGHT:
+            return self._missed(client, "pg_cancel_backend: no statement is under way")
+        self._recorder.note(EventKind.FAULT, client.name, message="pg_cancel_backend")
+        self._observer.cancel(client.backend)
+        deadline = time.monotonic() + self._bound_s
+        # A signal takes its time: a wait that goes on until it is there must not be taken for another one.
+        while client.state is State.BLOCKED and self._observer.waits([client.backend])[client.backend]:
+            if client.process.pending or select.select([client.process.wire], [], [], _LOOK_S)[0]:
+                break
+            if time.monotonic() > deadline:
+                raise DriverError(f"backend {client.backend} did not give up its wait within {self._bound_s:.0f} s")
+        client.state = State.RUNNING
+        return False
+
+    def end_backend(self, client: Client) -> bool:
+        """pg_terminate_backend: the worker learns of it when it next listens to the server."""
+        if client.state is State.ENDED:
+            return self._missed(client, "pg_terminate_backend: the worker has ended")
+        self._recorder.note(EventKind.FAULT, client.name, message="pg_terminate_backend")
+        self._observer.terminate(client.backend)
+        if client.state in _IN_FLIGHT:
+            client.state = State.RUNNING
+        return False
+
+    def reset(self, client: Client) -> bool:
+        """The connection is cut. A backend that stands at a gate would notice with its next message: it ends now."""
+        if client.state is State.ENDED:
+            return self._missed(client, "connection reset: the worker has ended")
+        self._recorder.note(EventKind.FAULT, client.name, message="connection reset")
+        if "reset" not in client.process.ask({"do": "reset"}):
+            raise DriverError(f"worker process {client.process.pid} did not cut its connection")
+        self._leave_gate(client)
+        if client.state in _IN_FLIGHT:
+            # Its answer is there before anybody asks what its backend, which may wait on, is waiting for.
+            if not client.process.pending and not select.select([client.process.wire], [], [], self._bound_s)[0]:
+                raise DriverError(f"worker process {client.process.pid} does not notice that its connection is cut")
+            client.state = State.RUNNING
+        return not self._observer.await_end(client.backend, bound_s=self._bound_s)
+
+    def time_out(self, client: Client) -> bool:
+        """idle_in_transaction_session_timeout fires between two statements of a transaction: the session is ended."""
+        if client.state is not State.READY or not client.in_transaction:
+            return self._missed(client, "idle_in_transaction_session_timeout: it is not idle in a transaction")
+        reply = client.process.ask({"do": "run", "sql": "SET LOCAL idle_in_transaction_session_timeout = 1"})
+        if "error" in reply:
+            return self._missed(client, "idle_in_transaction_session_timeout: its transaction has failed")
+        self._recorder.note(EventKind.FAULT, client.name, message="idle_in_transaction_session_timeout fires")
+        return not self._observer.await_end(client.backend, bound_s=self._bound_s)
+
+    def _drain(self, client: Client, server: socket.socket) -> bool:
+        """Read whatever the server says until its statement, and the commit that belongs to it, is over; or until it
+        waits for a lock, or is gone. True when that commit was sent: it belongs to the statement, and is apart from it
+        only so that workers can be held before it."""
+        commit = b"COMMIT\0"
+        owed = client.statement.opens
+        sent = False
+        deadline = time.monotonic() + self._bound_s
+        while (now := self._observer.session(client.backend)) is not None:
+            if now[0] == "idle in transaction" and owed and not sent:
+                server.sendall(b"Q" + struct.pack("!i", len(commit) + 4) + commit)
+                sent = True
+            elif now[0] != "active" and not (sent and now[0] != "idle"):
+                return sent
+            if now[0] == "active" and self._observer.waits([client.backend])[client.backend]:
+                return sent
+            if time.monotonic() > deadline:
+                raise DriverError(f"{client.name}: its backend did not end its statement within {self._bound_s:.0f} s")
+            if select.select([server], [], [], _LOOK_S)[0] and not os.read(server.fileno(), 65536):
+                return sent
+        return sent
+
+    def _missed(self, client: Client, message: str) -> bool:
+        self._recorder.note(EventKind.FAULT, client.name, message=f"{message}; nothing was struck")
+        return False
 
     def _leave_gate(self, client: Client) -> None:
         """The backend of a dead worker that stands at a gate would notice with its next message, after the gate: it

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import pq, sql
 
+from harness.driver.attempts import is_last_of_attempt, next_attempt
 from harness.driver.client import meets
 from harness.driver.controller import DEADLOCK_DETECTED, STEP_BOUND_S
 from harness.driver.observer import Observer
@@ -61,6 +62,7 @@ class _Threads:
         self._barrier = threading.Barrier(len(workers))
         self._lock = threading.Lock()
         self._under_way = {w.name for w in workers}
+        self._over = {w.name: threading.Event() for w in workers}
         self._failed: list[BaseException] = []
 
     @property
@@ -94,16 +96,23 @@ class _Threads:
     def _one(self, worker: Worker, session: psycopg.Connection[Any]) -> None:
         try:
             self._barrier.wait(STEP_BOUND_S)
+            for name in worker.after:
+                if name in self._over:
+                    self._over[name].wait(STEP_BOUND_S)
             self._statements(worker, session.pgconn)
         except BaseException as e:
             self._failed.append(e)  # raised again by `run`, in the thread that waits for it
         finally:
             with self._lock:
                 self._under_way.discard(worker.name)
+            self._over[worker.name].set()
 
     def _statements(self, worker: Worker, connection: pq.abc.PGconn) -> None:
-        """What a client does: send, take the answer, stop at an error and at its own `if`."""
-        for i, statement in enumerate(worker.statements):
+        """What a client does: send, take the answer, stop at an error (or try again) and at its own `if`."""
+        following: int | None = 0
+        while following is not None:
+            i, statement = following, worker.statements[following]
+            following = None if is_last_of_attempt(worker, i) else i + 1
             with self._lock:
                 self._recorder.turn += i > 0
                 self._recorder.note(EventKind.INVOKE, worker.name, statement.name, sql=statement.sql)
@@ -117,7 +126,7 @@ class _Threads:
                 if not worker.keep_going:
                     if connection.transaction_status != pq.TransactionStatus.IDLE:
                         connection.exec_(b"ROLLBACK")
-                    return
+                    following = next_attempt(worker, i, reply["sqlstate"])
             elif statement.kind is StatementKind.COMMIT and reply["tag"] == "ROLLBACK":
                 self._note(EventKind.FAIL, worker, i, message="COMMIT of a failed transaction: rolled back")
             else:
@@ -132,7 +141,8 @@ class _Threads:
                 blockers = tuple(w.name for w in self._workers if w.name in self._under_way)
             self._note(EventKind.DEADLOCK, worker, i, blockers=blockers)
         self._note(EventKind.FAIL, worker, i, message=reply["error"], sqlstate=reply["sqlstate"])
-        if not worker.keep_going and i + 1 < len(worker.statements):
+        again = next_attempt(worker, i, reply["sqlstate"])
+        if not worker.keep_going and again is None and not is_last_of_attempt(worker, i):
             self._note(EventKind.END, worker, i, message="stopped by the error")
 
     def _note(self, kind: EventKind, worker: Worker, i: int, **what: Any) -> None:

@@ -18,6 +18,7 @@ import psycopg
 from psycopg import pq
 from psycopg.pq import abc
 
+from harness.driver.cut import cut
 from harness.driver.wire import Message, Wire
 from harness.model import GATE_SQLSTATE, TURN_SEQUENCE
 
@@ -59,6 +60,9 @@ class _Worker:
         """Number of a question of the controller's that has not been answered yet."""
         self.turn = _FIRST_TURN - 1
         """Number of the gate that was reached last."""
+        self.last_words: Message = {}
+        """Why the connection is lost, where that came while nothing was asked. Of what is asked next the library tells
+        only that the connection is gone, in words that depend on who was faster."""
 
     def do_begin(
         self, conninfo: str, role: str | None, wipe: bool, sigterm: str, owned: bool, gated: bool = False
@@ -80,7 +84,8 @@ class _Worker:
 
     def do_run(self, sql: str) -> None:
         """Send one statement and report its result; before that, every gate that it reaches."""
-        self.wire.send(self._run(sql))
+        reply = self._run(sql)
+        self.wire.send({**reply, **self.last_words} if "lost" in reply else reply)
         self._answer_ping()
 
     def do_send(self, sql: str) -> None:
@@ -93,6 +98,18 @@ class _Worker:
     def do_ping(self, number: int) -> None:
         """Nothing is under way."""
         self.wire.send({"pong": number})
+
+    def do_reset(self) -> None:
+        """Cut the connection, as a network does: the server's end and ours are not told."""
+        assert self.connection is not None
+        cut(self.connection.socket)
+        self.last_words = {"lost": "it was cut", "sqlstate": None}
+        self.wire.send({"reset": True})
+
+    def do_lend(self) -> None:
+        """Pass a duplicate of the server's socket on: while that is open the server does not notice our death."""
+        assert self.connection is not None
+        self.wire.lend({"lent": True, "ssl": bool(self.connection.ssl_in_use)}, self.connection.socket)
 
     def do_wipe(self) -> None:
         """Let go of everything that the session holds."""
@@ -119,7 +136,7 @@ class _Worker:
             self.connection = pq.PGconn.connect(conninfo.encode())
             if self.connection.status != pq.ConnStatus.OK:
                 return {"lost": self.connection.error_message.decode(errors="replace").strip()}
-            self.conninfo = conninfo
+            self.conninfo, self.last_words = conninfo, {}
             self.connection.nonblocking = 1
             self.connection.notice_handler = self._noticed
             self.numbered = False
@@ -144,6 +161,9 @@ class _Worker:
 
     def _noticed(self, notice: abc.PGresult) -> None:
         """A message of the server; those of gates are ours."""
+        if notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) == b"FATAL":
+            said = {"lost": pq.DiagnosticField.MESSAGE_PRIMARY, "sqlstate": pq.DiagnosticField.SQLSTATE}
+            self.last_words = {k: (notice.error_field(f) or b"").decode(errors="replace") for k, f in said.items()}
         if notice.error_field(pq.DiagnosticField.SQLSTATE) != _ARRIVED:
             return
         turn, site = map(int, (notice.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"").split())
@@ -220,6 +240,12 @@ class _Worker:
         message = self.wire.receive()
         if message is None:
             self.leave()
+        if message["do"] == "reset":
+            self.do_reset()
+            return
+        if message["do"] == "lend":
+            self.do_lend()
+            return
         assert message["do"] == "ping", message
         self.asked = message["number"]
         with contextlib.suppress(psycopg.OperationalError):

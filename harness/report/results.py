@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.model import Counterexample, Json, RunResult, ScenarioResult, Violation
+from harness.report.fault_json import fault_json
 
 VERSION = 1
 
@@ -60,6 +61,7 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         "seconds_to_first_violation": None if first is None else _seconds(first),
         "violations": [_violation(e, violation) for e in result.counterexamples for violation in e.violations],
         **_inside(result),
+        **({"faults": fault_json(result.faults)} if result.faults is not None else {}),
         "notes": [_note(note) for check in result.checks for note in check.notes[:1]],
     }
 

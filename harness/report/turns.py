@@ -28,7 +28,7 @@ class CellKind(StrEnum):
     CRASH = "crash"
 
 
-_BEGINNINGS = (EventKind.INVOKE, EventKind.STEP, EventKind.SIGTERM)
+_BEGINNINGS = (EventKind.INVOKE, EventKind.STEP, EventKind.SIGTERM, EventKind.FAULT)
 _GRAVITY = {kind: rank for rank, kind in enumerate(CellKind)}
 
 
@@ -108,6 +108,8 @@ class Turns:
         # What strikes a process rather than a statement needs no step.
         if event.kind is EventKind.CRASH:
             return draft.add(message or "SIGKILL", CellKind.CRASH)
+        if event.kind is EventKind.FAULT:
+            return draft.add(message, CellKind.CRASH)
         if event.kind is EventKind.SIGTERM:
             return draft.add(message if "SIGTERM" in message else f"SIGTERM {message}".rstrip(), CellKind.END)
         if event.kind is EventKind.END:

@@ -23,9 +23,11 @@ from harness.model import (
     Worker,
 )
 from harness.scenario import yamltext
+from harness.scenario.faults import every_fault
 from harness.scenario.followed import check_followed
 from harness.scenario.macros import setup_scripts
 from harness.scenario.orders import check_order
+from harness.scenario.queue import delivered
 from harness.scenario.schema import InterleavingSpec, ScenarioSpec, StatementSpec, nearest
 from harness.scenario.scripts import (
     ALL_CHECKS,
@@ -69,6 +71,11 @@ class _Resolver:
         )
         self._check_installed(install)
         workers = tuple(build_worker(self.document, name, w, self.path.parent) for name, w in spec.workers.items())
+        if spec.queue is not None:
+            if spec.queue.job not in self.jobs:
+                message = f"no worker and no set-up mentions the job {spec.queue.job!r}"
+                raise self.document.error(("queue", "job"), message + nearest(spec.queue.job, list(self.jobs)))
+            workers = delivered(self.document, spec.queue, workers)
         setup = tuple(setup_scripts(self.document, spec.setup))
         ours = MIGRATIONS in spec.install
         invariants = tuple(self._invariants(ours))
@@ -95,6 +102,7 @@ class _Resolver:
             fresh_database=ddl,
             restore=not ddl,
             model=spec.model or "",
+            faults=every_fault(spec.faults),
         )
 
     def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -253,7 +261,7 @@ def _sentence(error: Any, loc: tuple[str | int, ...]) -> str:
             return f"{what} must have at most {bounds['max_length']} entries, found {len(given)}"
         case "string_too_long":
             return f"{what} must have at most {bounds['max_length']} characters, found {len(given)}"
-        case "unknown_key" | "one_of" | "isolation" | "schedules" | "expect" | "step":
+        case "unknown_key" | "one_of" | "isolation" | "on_error" | "schedules" | "expect" | "step":
             return str(error["msg"])
     text = _TYPES.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ")
     return f"{what} must be {text}, found {_shown(given)}"

@@ -9,7 +9,9 @@ from harness.model import Action, Choice, OrderStep, StatementKind, Worker
 from harness.scenario.schema import StepSpec, nearest
 from harness.scenario.yamltext import Document, Path_
 
-FAULTS = {"kill": Action.KILL, "term": Action.TERM}
+_UNSEEN = (Action.RUN_ON, Action.CANCEL, Action.BACKEND, Action.RESET, Action.IDLE)
+FAULTS = {"kill": Action.KILL, "term": Action.TERM, **{f"!{a.value}": a for a in _UNSEEN}}
+"""Steps that are faults, as schedules write them too. A marked one cannot be mistaken for a statement."""
 
 
 @dataclass(slots=True)
@@ -74,6 +76,10 @@ def _resolve(document: Document, place: Path_, spec: StepSpec, clients: dict[str
     names = [s.name for s in client.worker.statements]
     if step not in names:
         raise document.error(place, f"{worker} has no step {step!r}{nearest(step, [*names, *FAULTS])}")
+    if _tries_again(client, names.index(step)):
+        client.next, client.in_transaction = names.index(step), False
+        for other in clients.values():
+            other.blocked_at = None  # what failed was rolled back
     if not client.dead and (client.next >= len(names) or names[client.next] != step):
         expected = f"{worker}.{names[client.next]}" if client.next < len(names) else f"nothing more of {worker}"
         raise document.error(place, f"{spec.step} is out of order: next comes {expected}")
@@ -81,8 +87,19 @@ def _resolve(document: Document, place: Path_, spec: StepSpec, clients: dict[str
     return client, Choice(worker=worker, step=step, action=action)
 
 
+def _tries_again(client: _Client, position: int) -> bool:
+    """Whether the step is the first of the attempt after the one that the client is in, which must then have failed."""
+    statements = client.worker.statements
+    begun = client.next and not client.dead and client.blocked_at is None
+    if not begun or client.next == position or statements[position].attempt == statements[position - 1].attempt:
+        return False
+    return statements[position].attempt == statements[client.next - 1].attempt + 1
+
+
 def _advance(client: _Client, choice: Choice) -> bool:
     """Move the simulation on; True when the choice may release locks."""
+    if choice.action in _UNSEEN:
+        return _struck(client, choice.action)
     if choice.action in (Action.KILL, Action.TERM):
         client.dead = choice.action is Action.KILL or client.worker.on_sigterm == "exit"
         client.blocked_at = None if client.dead else client.blocked_at
@@ -99,3 +116,19 @@ def _advance(client: _Client, choice: Choice) -> bool:
         client.dead = True
         return True
     return ends or not client.in_transaction
+
+
+def _struck(client: _Client, action: Action) -> bool:
+    """The same for a fault that leaves the worker alive. Here a worker waits or is between two statements, where there
+    is nothing to cancel or to run on."""
+    waited = client.blocked_at is not None
+    idle = client.in_transaction and not waited
+    if action is Action.RUN_ON or (action is Action.CANCEL and not waited) or (action is Action.IDLE and not idle):
+        return False
+    client.blocked_at = None
+    if waited and action is Action.CANCEL and client.worker.keep_going:
+        return not client.in_transaction
+    if waited:  # its statement fails, and that is its end
+        client.next = len(client.worker.statements)
+    client.in_transaction = False
+    return True

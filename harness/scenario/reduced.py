@@ -50,6 +50,8 @@ class Reduced:
         self._data: Any = self._yaml.load(read(Path(scenario.file)).text)
         self._data["name"] = name
         kept = {w.name: w for w in remaining(scenario.workers, without)}
+        if any(kept.get(w.name) != w for w in scenario.workers):
+            self._leave_queue(scenario.workers)
         for worker in scenario.workers:
             if worker.name not in kept:
                 del self._data["workers"][worker.name]
@@ -79,6 +81,15 @@ class Reduced:
 
     # ------------------------------------------------------------------------------------------------ internals
 
+    def _leave_queue(self, workers: Sequence[Worker]) -> None:
+        """Say the workers themselves in place of the queue, which without some of them would give out something else.
+        That can be said of deliveries that all overlap, each to a worker of its own."""
+        if self._data.get("queue") is None:
+            return
+        if any(w.after or w.name not in self._data["workers"] for w in workers):
+            raise Unwritable("its queue gives the job out again once a worker has come back, which no order can say")
+        del self._data["queue"]
+
     def _move_files(self, kept: Collection[str]) -> None:
         for key in ("install", "invariants"):
             entries = self._data.get(key) or []
@@ -86,7 +97,9 @@ class Reduced:
                 entries[i] = self._moved(entry)
         done: list[Any] = []  # an alias is the same object, to be changed once
         for name in kept:
-            node = self._data["workers"][name]
+            node = self._data["workers"].get(name)
+            if node is None:
+                continue  # a further delivery of a queue, to a worker that stands here already
             for entry in node.get("statements") or node.get("transaction"):
                 if isinstance(entry, dict) and entry.get("apply") is not None and all(entry is not d for d in done):
                     entry["apply"] = self._moved(entry["apply"])

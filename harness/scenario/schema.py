@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+FaultName = Literal["crash", "run_on", "terminate", "cancel", "reset", "lost_answer", "sigterm", "idle_timeout", "all"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
 
 
@@ -131,10 +132,23 @@ class WorkerSpec(_Strict):
     isolation: Literal["read committed", "repeatable read", "serializable"] | None = None
     on_sigterm: Annotated[Literal["exit", "finish"], Field(description="what the process does with SIGTERM")] = "exit"
     keep_going: Annotated[bool, Field(description="go on after an error instead of ending")] = False
+    on_error: Annotated[
+        Literal["stop", "retry", "retry_transient", "mark_failed", "ignore"],
+        Field(
+            description="stop: the worker ends; retry: all its statements again, retry_transient: only after a "
+            "serialization failure or a deadlock; mark_failed: it sets the job to failed by hand, without a refund; "
+            "ignore: it drops the error and goes on"
+        ),
+    ] = "stop"
+    attempts: Annotated[int, Field(ge=2, le=10, description="with a retry: at most so many attempts in all")] = 3
 
     @model_validator(mode="after")
     def _shape(self) -> Self:
         _one_of(self, "statements", "transaction")
+        if self.keep_going and self.on_error != "stop":
+            raise PydanticCustomError("on_error", "`keep_going` is `on_error: ignore`: give one of them")
+        if "attempts" in self.model_fields_set and not self.on_error.startswith("retry"):
+            raise PydanticCustomError("on_error", "`attempts` needs `on_error: retry` or `retry_transient`")
         if self.isolation and self.transaction is None:
             raise PydanticCustomError(
                 "isolation", "isolation needs `transaction` (in `statements`, write it into BEGIN)"
@@ -167,7 +181,13 @@ def _hint(word: Any, *known: str) -> str:
 
 
 StepInput = (
-    Annotated[str, Field(description="worker.step, worker.kill (SIGKILL) or worker.term (SIGTERM)")]
+    Annotated[
+        str,
+        Field(
+            description="worker.step, worker.kill (SIGKILL), worker.term (SIGTERM), worker.!cancel "
+            "(pg_cancel_backend), worker.!terminate (pg_terminate_backend) or worker.!reset (its connection is cut)"
+        ),
+    ]
     | Annotated[
         dict[str, Literal["blocked", "killed"]],
         Field(
@@ -305,6 +325,25 @@ class SetupSpec(_Strict):
 Setup = Annotated[SetupSpec, BeforeValidator(_sql, json_schema_input_type=str | SetupSpec)]
 
 
+class QueueSpec(_Strict):
+    """A queue that gives one job to the workers of this file, as its model says; times in milliseconds."""
+
+    kind: Literal["bull"] = "bull"
+    job: Name
+    stalls: Annotated[
+        list[Name],
+        Field(description="workers whose lock is not renewed from their first delivery on, and who live on as zombies"),
+    ] = []
+    fails: Annotated[
+        list[Name], Field(description="workers whose first delivery ends with an error, so that the queue may retry")
+    ] = []
+    attempts: Annotated[int, Field(ge=1, le=8)] = 1
+    backoff: Annotated[int, Field(ge=0)] = 0
+    max_stalled_count: Annotated[int, Field(ge=0, le=8)] = 1
+    lock_duration: Annotated[int, Field(ge=1)] = 30_000
+    stalled_interval: Annotated[int, Field(ge=1)] = 30_000
+
+
 class ScenarioSpec(_Strict):
     """A refund-harness scenario file, version 1."""
 
@@ -322,6 +361,10 @@ class ScenarioSpec(_Strict):
     workers: Annotated[
         dict[Name, WorkerSpec], Field(min_length=1, max_length=8, json_schema_extra={"additionalProperties": False})
     ]
+    queue: Annotated[
+        QueueSpec | None,
+        Field(description="the workers are given a job by a queue: each delivery becomes a worker of its own"),
+    ] = None
     orders: Annotated[list[Interleaving], Field(min_length=1)] = [InterleavingSpec(strategy="auto")]
     expect: Annotated[
         dict[str, Any],
@@ -337,6 +380,13 @@ class ScenarioSpec(_Strict):
         Literal["refunds"] | None,
         Field(description="refunds: a plain Python ledger must explain the calls' answers and the final ledger"),
     ] = None
+    faults: Annotated[
+        list[FaultName],
+        Field(
+            description="each of these strikes each worker at each point of its run alone, and a retry follows; all: "
+            "every fault there is"
+        ),
+    ] = []
     users: Annotated[list[Name], Field(description="more names that become user ids")] = []
     jobs: Annotated[list[Name], Field(description="more names that become job ids")] = []
 

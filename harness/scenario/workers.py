@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.model import Call, OnSigterm, Statement, StatementKind, Worker
+from harness.scenario.attempts import TRANSIENT, with_attempts
 from harness.scenario.macros import bind, pieces
 from harness.scenario.schema import StatementSpec, WorkerSpec
 from harness.scenario.scripts import install_scripts
@@ -35,10 +36,11 @@ def build_worker(document: Document, name: str, spec: WorkerSpec, base: Path) ->
         ]
     return Worker(
         name=name,
-        statements=tuple(unique_names(inner)),
+        statements=tuple(unique_names(with_attempts(document, where, spec, inner))),
         role=spec.role,
         on_sigterm=OnSigterm(spec.on_sigterm),
-        keep_going=spec.keep_going,
+        keep_going=spec.keep_going or spec.on_error == "ignore",
+        recovers_from=TRANSIENT if spec.on_error == "retry_transient" else ("",),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.model import Action, Choice, Effect, Order
+from harness.model import Choice, Effect, Order
 from harness.strategies.protocol import Facts
 
 
@@ -31,7 +31,7 @@ class Fixed:
         while self._next < len(self.order.steps):
             choice = self.order.steps[self._next].choice
             self._next += 1
-            if choice.action in (Action.KILL, Action.TERM):
+            if choice.action.strikes:
                 return choice
             if any((c.worker, c.step) == (choice.worker, choice.step) for c in enabled):
                 return choice

@@ -88,7 +88,7 @@ class Replay:
             decision = self._decisions[self._turn]
             wanted = decision.choice
             self.adapted = self.adapted or set(decision.enabled) != set(enabled)
-            if wanted.action in (Action.KILL, Action.TERM):
+            if wanted.action.strikes:
                 self._turn += 1
                 return wanted
             own = next((c for c in enabled if c.worker == wanted.worker), None)

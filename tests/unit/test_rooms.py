@@ -20,7 +20,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "resources": set(),
     "sqltext": {"model"},
     "statements": {"model", "sqltext"},
-    "scenario": {"errors", "model", "resources", "sqltext", "statements"},
+    "queue": set(),
+    "scenario": {"errors", "model", "resources", "sqltext", "statements", "queue"},
     "db": {"errors", "model"},
     "catalog": {"sqltext"},
     "gating": {"model", "sqltext"},
@@ -36,17 +37,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meaning": {"model", "checks", "tally"},
     "saving": {"model", "schedule"},
     "shrink": {"model", "schedule"},
+    "wire": {"errors"},
     "points": {"model", "sqltext", "gating", "driver"},
     "stage": {"model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
     "found": {"errors", "model", "checks", "shrink", "strategies", "stage"},
     "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
-    "replay": {"errors", "model", "scenario", "schedule", "strategies", "driver", "checks", "stage", "targets"},
-    "run": {"errors", "model", "driver", "targets", "stage", "campaign"},
+    "matrix": {"errors", "model", "schedule", "saving", "strategies", "checks", "stage", "found", "campaign"},
+    "replay": {"errors", "model", "matrix", "scenario", "schedule", "strategies", "driver", "checks", "stage"}
+    | {"targets"},
+    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix"},
     "mutation": {"model"},
+    "soaked": {"model"},
+    "soak": {"errors", "model", "soaked", "resources", "sqltext", "scenario", "db", "targets", "driver"}
+    | {"campaign", "run"},
     "fates": {"model", "sqltext"},
     "mutants": {"errors", "model", "resources", "mutation", "fates", "sqltext", "scenario", "db", "catalog", "targets"}
     | {"strategies", "driver", "checks", "stage", "campaign"},
-    "report": {"errors", "model", "mutation", "fates"},
+    "report": {"errors", "model", "mutation", "fates", "soaked"},
     "draw": {
         "errors",
         "model",
@@ -64,7 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "regression": {"errors", "model", "scenario", "schedule", "report"},
 }
-WIRING = {"api", "cli", "cli_mutants", "pytest_plugin", "__main__", "__init__"}
+WIRING = {"api", "cli", "cli_mutants", "cli_soak", "pytest_plugin", "__main__", "__init__"}
 
 
 def room_of(module: str) -> str:

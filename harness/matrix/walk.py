@@ -1,0 +1,135 @@
+"""Walks the matrix: one execution per worker, point and fault, each judged by the ordinary checks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from harness.campaign import Options
+from harness.checks import judge
+from harness.found import Found, confirmed
+from harness.matrix.evidence import fired, left
+from harness.matrix.retry import retried
+from harness.matrix.saving import save_cell
+from harness.model import (
+    FAULTS,
+    Action,
+    Counterexample,
+    FaultCell,
+    FaultMatrix,
+    FaultOutcome,
+    Scenario,
+    Worker,
+)
+from harness.stage import Stage
+from harness.strategies.faulted import Alone, Faulted
+
+
+@dataclass(slots=True)
+class Walk:
+    """One scenario's matrix in the making. ``examples``: the first counterexample of every set of checks.
+    ``executed``: executions so far, but for those that only confirm."""
+
+    scenario: Scenario
+    stage: Stage
+    faults: tuple[str, ...]
+    options: Options
+    server: str
+    done: Callable[[int, int], None]
+    """Told after every execution: how many so far, and how many examples."""
+    cells: list[FaultCell] = field(default_factory=list)
+    examples: list[Counterexample] = field(default_factory=list)
+    executed: int = 0
+    complete: bool = True
+
+    def run(self) -> FaultMatrix:
+        """The whole matrix, as far as the time allows. Leaves the stage with another scenario than it found. Raises
+        `HarnessError`."""
+        for worker in self.scenario.workers:
+            self.stage.play(retried(self.scenario, worker.name))
+            struck, retry = self.stage.scenario.workers[:2]
+            for position, step, name in self._places(struck):
+                if self.options.out_of_time:
+                    self.complete = False
+                    return self._matrix()
+                self.cells.append(self._cell(struck, retry, position, step, name))
+        return self._matrix()
+
+    def _matrix(self) -> FaultMatrix:
+        steps = {c.step for c in self.cells}
+        labels = {s.id: s.label for s in self.stage.sites if s.id in steps}
+        return FaultMatrix(faults=self.faults, cells=tuple(self.cells), complete=self.complete, labels=labels)
+
+    def _places(self, worker: Worker) -> Iterator[tuple[int, str, str]]:
+        """Every point of the worker's run alone (position, step), with every fault."""
+        alone = Alone(worker.name)
+        alone.start()
+        self.stage.execute(alone, self.stage.next_number(), seed=self.options.seed)
+        for position, step in enumerate(alone.steps):
+            for name in self.faults:
+                yield position, step, name
+
+    def _cell(self, worker: Worker, retry: Worker, position: int, step: str, name: str) -> FaultCell:
+        action = FAULTS[name]
+        if not _strikable(worker, step, action):
+            return FaultCell(worker=worker.name, position=position, step=step, fault=name,
+                             outcome=FaultOutcome.NOTHING, fired=False)  # fmt: skip
+        strategy = Faulted(worker.name, position, action)
+        strategy.start()
+        execution = self.stage.execute(strategy, self.stage.next_number(), seed=self.options.seed)
+        self.executed += 1
+        context = self.stage.context(execution, None)
+        if self.options.watch is not None:
+            self.options.watch(context)
+        violations = [v for result in judge(context) for v in result.violations]
+        struck = fired(execution, worker.name, action, strategy.turn)
+        remains = left(execution, retry.name)
+        replay = ""
+        if violations:
+            replay = save_cell(
+                self.options.folder, self.scenario, self.server, worker.name, position, name, execution, violations
+            )
+            self._keep(confirmed(self.stage, execution, None, violations), replay)
+        self.done(self.executed, len(self.examples))
+        return FaultCell(
+            worker=worker.name,
+            position=position,
+            step=step,
+            fault=name,
+            outcome=FaultOutcome.VIOLATED if violations else FaultOutcome.HELD if struck else FaultOutcome.NOTHING,
+            fired=struck,
+            checks=dict(Counter(v.check for v in violations)),
+            message=violations[0].message if violations else "",
+            left=remains,
+            replay=replay,
+        )
+
+    def _keep(self, found: Found, replay: str) -> None:
+        """As a counterexample for the report, unless another one violates the same checks."""
+        checks = {v.check for v in found.violations}
+        if all(checks != {v.check for v in e.violations} for e in self.examples):
+            self.examples.append(
+                Counterexample(
+                    scenario=self.scenario.name,
+                    execution=found.execution,
+                    violations=found.violations,
+                    replay=replay,
+                )
+            )
+
+
+def _strikable(worker: Worker, step: str, action: Action) -> bool:
+    """Whether there is anything for the fault to strike before ``step``. Between statements a server runs nothing that
+    could be cancelled or run on; an answer is lost only where one is due: not in mid-statement, and of a statement
+    that is its own transaction the answer comes with the commit, before which no session of a client's is idle."""
+    statement = next((s for s in worker.statements if s.name == step), None)
+    match action:
+        case Action.CANCEL | Action.RUN_ON:
+            return statement is None
+        case Action.LOSE:
+            return statement is not None and not statement.opens
+        case Action.IDLE:
+            own = {f"{s.name}:commit" for s in worker.statements if s.opens}
+            return statement is not None and step not in own
+    return True

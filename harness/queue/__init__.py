@@ -1,0 +1,1 @@
+"""A queue that may give a job out twice, on a virtual clock: who is given which job, and which deliveries overlap."""

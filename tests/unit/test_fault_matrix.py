@@ -1,0 +1,193 @@
+"""The matrix without a database: who is struck and when, what counts as struck, what it means, how it is shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from harness.errors import UsageError
+from harness.matrix.evidence import fired, left
+from harness.matrix.retry import retried
+from harness.matrix.verdict import judged, sentence
+from harness.model import (
+    Action,
+    Choice,
+    Event,
+    EventKind,
+    Execution,
+    FaultCell,
+    FaultMatrix,
+    FaultOutcome,
+    History,
+    Scenario,
+    ScenarioResult,
+    Schedule,
+    Statement,
+    Verdict,
+    Worker,
+)
+from harness.report.fault_grid import grid_rows
+from harness.report.fault_json import fault_json
+from harness.report.fault_png import MOST_ROWS, fault_png
+from harness.report.fault_table import fault_lines
+from harness.strategies.faulted import Alone, Faulted
+
+A = Worker(name="a", statements=(Statement(name="s", sql="SELECT 1"),))
+B = replace(A, name="b")
+SCENARIO = Scenario(
+    name="s", about="", file="s.yaml", text_hash="", install=(), setup=(), workers=(A, B), interleavings=(), expect={},
+    expect_violation=(), invariants=(), state=(), users=(), jobs=(), fresh_database=False,
+)  # fmt: skip
+RESULT = ScenarioResult(
+    name="s", file="s.yaml", about="", verdict=Verdict.PASS, observed=Verdict.PASS, expect=(), strategy="auto",
+    schedules=3, exhausted=True, meaning="", elapsed_s=0.1,
+)  # fmt: skip
+HELD = FaultCell(
+    worker="a", position=0, step="s", fault="crash", outcome=FaultOutcome.HELD, fired=True,
+    left={"balance": (5000,), "status": ("failed",)},
+)  # fmt: skip
+RED = FaultCell(
+    worker="a", position=0, step="s", fault="lost_answer", outcome=FaultOutcome.VIOLATED, fired=True,
+    checks={"one_refund_per_job": 2}, message="twice", replay="r/x.schedule",
+    left={"balance": (6000,), "status": ("failed",)},
+)  # fmt: skip
+NOTHING = replace(HELD, fault="cancel", outcome=FaultOutcome.NOTHING, fired=False, left={})
+MATRIX = FaultMatrix(faults=("crash", "cancel", "lost_answer"), cells=(HELD, NOTHING, RED))
+
+
+def choice(name: str, step: str = "s") -> Choice:
+    return Choice(worker=name, step=step)
+
+
+def execution(*events: Event) -> Execution:
+    history = History(events=events, opening={"u": ({"balance": 4000},)}, closing={})
+    return Execution(number=0, schedule=Schedule(seed=0, decisions=()), history=history)
+
+
+def test_the_fault_comes_after_so_many_steps_and_then_everybody_in_turn() -> None:
+    strategy = Faulted("b", 1, Action.CANCEL)
+    assert strategy.start()
+    both = (choice("a"), choice("b"))
+    assert strategy.choose(both) == choice("b")
+    assert strategy.choose(both) == Choice(worker="b", action=Action.CANCEL)
+    assert strategy.turn == 1
+    assert strategy.choose(both) == choice("a")
+    assert strategy.choose(()) is None
+    assert not strategy.start()
+
+
+def test_a_lost_answer_is_that_of_the_next_statement() -> None:
+    strategy = Faulted("a", 0, Action.LOSE)
+    strategy.start()
+    assert strategy.choose((choice("a"),)) == Choice(worker="a", step="s", action=Action.LOSE)
+
+
+def test_a_worker_that_ends_too_soon_is_not_struck() -> None:
+    strategy = Faulted("a", 1, Action.KILL)
+    strategy.start()
+    assert strategy.choose((choice("a"), choice("b"))) == choice("a")
+    assert strategy.choose((choice("b"),)) == choice("b")
+    assert strategy.turn is None
+    assert not fired(execution(), "a", Action.KILL, strategy.turn)
+
+
+def test_alone_notes_its_steps() -> None:
+    alone = Alone("b")
+    assert alone.start()
+    assert alone.choose((choice("a"), choice("b", "x"))) == choice("b", "x")
+    assert alone.choose((choice("a"), choice("b", "y"))) == choice("b", "y")
+    assert alone.choose((choice("a"),)) is None
+    assert alone.steps == ["x", "y"]
+
+
+def test_the_retry_is_a_fresh_worker_with_the_same_statements() -> None:
+    twice = retried(SCENARIO, "b")
+    assert [w.name for w in twice.workers] == ["b", "b_retry", "a"]
+    assert twice.workers[1].statements == B.statements
+    taken = replace(SCENARIO, workers=(A, replace(B, name="a_retry")))
+    assert [w.name for w in retried(taken, "a").workers] == ["a", "a_retry_2", "a_retry"]
+    with pytest.raises(UsageError, match="no worker 'c' any more"):
+        retried(SCENARIO, "c")
+
+
+@pytest.mark.parametrize(
+    ("action", "event", "struck"),
+    [
+        (Action.KILL, Event(kind=EventKind.CRASH, turn=2, worker="a"), True),
+        (Action.KILL, Event(kind=EventKind.CRASH, turn=3, worker="a"), False),
+        (Action.KILL, Event(kind=EventKind.CRASH, turn=2, worker="b"), False),
+        (Action.TERM, Event(kind=EventKind.SIGTERM, turn=2, worker="a"), True),
+        (Action.TERM, Event(kind=EventKind.CRASH, turn=2, worker="a"), False),
+        (Action.CANCEL, Event(kind=EventKind.FAIL, turn=2, worker="a", sqlstate="57014"), True),
+        (Action.CANCEL, Event(kind=EventKind.FAIL, turn=2, worker="a", sqlstate="23505"), False),
+        (Action.CANCEL, Event(kind=EventKind.FAULT, turn=2, worker="a", message="pg_cancel_backend"), False),
+        (Action.RESET, Event(kind=EventKind.INFO, turn=3, worker="a", message="connection lost: x"), True),
+        (Action.RESET, Event(kind=EventKind.OK, turn=3, worker="a"), False),
+        (Action.IDLE, Event(kind=EventKind.INFO, turn=2, worker="a", message="connection lost: x"), True),
+        (Action.BACKEND, Event(kind=EventKind.FAIL, turn=2, worker="a", message="connection lost: x"), True),
+        (Action.BACKEND, Event(kind=EventKind.FAIL, turn=1, worker="a", message="connection lost: x"), False),
+    ],
+)
+def test_only_what_events_show_counts_as_struck(action: Action, event: Event, struck: bool) -> None:
+    assert fired(execution(event), "a", action, 2) is struck
+
+
+def test_what_is_left_is_what_the_ledger_said_when_the_retry_had_ended() -> None:
+    def ledger(turn: int, balance: int) -> Event:
+        return Event(kind=EventKind.LEDGER, turn=turn, ledger={"u": ({"balance": balance},)})
+
+    events = (Event(kind=EventKind.OK, turn=2, worker="r"), ledger(2, 5000), ledger(4, 4700))
+    assert left(execution(*events), "r") == {"balance": (5000,)}
+    assert left(execution(), "r") == {"balance": (4000,)}
+
+
+def test_a_red_cell_is_a_violation_unless_it_is_documented() -> None:
+    assert judged(RESULT, replace(MATRIX, cells=(HELD, NOTHING))) == (Verdict.PASS, Verdict.PASS)
+    assert judged(RESULT, MATRIX) == (Verdict.VIOLATION, Verdict.VIOLATION)
+    documented = replace(RESULT, expect=("one_refund_per_job",), observed=Verdict.VIOLATION)
+    assert judged(documented, MATRIX) == (Verdict.PASS, Verdict.VIOLATION)
+    # What the campaign alone has not shown may need a fault, as documented.
+    unseen = replace(RESULT, expect=("one_refund_per_job",), verdict=Verdict.VIOLATION)
+    assert judged(unseen, MATRIX) == (Verdict.PASS, Verdict.VIOLATION)
+    more = replace(unseen, expect=("one_refund_per_job", "deadlock"))
+    assert judged(more, MATRIX) == (Verdict.VIOLATION, Verdict.VIOLATION)
+    other = replace(documented, expect=("deadlock",))
+    assert judged(other, MATRIX) == (Verdict.VIOLATION, Verdict.VIOLATION)
+
+
+def test_a_matrix_that_struck_nothing_or_is_incomplete_shows_nothing() -> None:
+    assert judged(RESULT, replace(MATRIX, cells=(NOTHING,)))[0] is Verdict.INCONCLUSIVE
+    assert judged(RESULT, replace(MATRIX, cells=(HELD,), complete=False))[0] is Verdict.INCONCLUSIVE
+    assert "The time was up" in sentence(replace(MATRIX, complete=False))
+
+
+def test_the_table_tells_struck_from_nothing_to_strike() -> None:
+    [row] = grid_rows(MATRIX)
+    assert row.cells == (("✓", False), ("–", None), ("✗ 2", True))
+    assert row.left == "balance 5000 or 6000, status failed"
+    lines = fault_lines(MATRIX)
+    assert lines[0].split() == ["crash", "cancel", "lost", "answer", "after", "the", "retry"]
+    assert "2 faults struck, as the events show" in lines
+    assert lines[-2:] == [
+        "✗ a before s, lost_answer: one_refund_per_job; twice",
+        "    again harness replay r/x.schedule",
+    ]
+
+
+def test_the_json_value_counts_what_struck() -> None:
+    value = fault_json(MATRIX)
+    assert json.loads(json.dumps(value)) == value
+    assert value["fired"] == {"crash": 1, "cancel": 0, "lost_answer": 1}
+    assert [c["outcome"] for c in value["cells"]] == ["held", "nothing", "violated"]
+    assert value["cells"][2]["after_retry"] == {"balance": [6000], "status": ["failed"]}
+
+
+def test_the_picture_is_one_and_the_same_for_equal_matrices() -> None:
+    picture = fault_png(MATRIX, "a name with $ and _")
+    assert picture.startswith(b"\x89PNG")
+    assert picture == fault_png(MATRIX, "a name with $ and _")
+    assert picture != fault_png(replace(MATRIX, cells=(HELD, NOTHING)), "a name with $ and _")
+    many = replace(MATRIX, cells=tuple(replace(HELD, position=i) for i in range(MOST_ROWS + 5)))
+    assert fault_png(many, "many").startswith(b"\x89PNG")
