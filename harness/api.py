@@ -29,7 +29,7 @@ def run_scenario(path: _Path, *, target: str = "embedded", seed: int = 0, out: _
     """
     from harness.campaign import Options
     from harness.report.folder import new_run_folder
-    from harness.run import run_scenarios
+    from harness.run import SilentReporter, run_scenarios
     from harness.scenario import load_scenario
     from harness.targets import open_target
 
@@ -37,7 +37,7 @@ def run_scenario(path: _Path, *, target: str = "embedded", seed: int = 0, out: _
     folder = new_run_folder(Path(out)) if out is not None else None
     try:
         with open_target(target) as server:
-            run = run_scenarios([scenario], server, Options(seed=seed, folder=folder), _Silent(), jobs=1)
+            run = run_scenarios([scenario], server, Options(seed=seed, folder=folder), SilentReporter(), jobs=1)
     finally:
         if folder is not None and not any(folder.glob("*.schedule")):
             shutil.rmtree(folder, ignore_errors=True)
@@ -64,19 +64,3 @@ def _from_here(path: Path) -> Path:
     """As a person here would name it: saved schedules name their scenario so."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-class _Silent:
-    """Tells nobody: whatever runs the tests has a progress of its own."""
-
-    def run_started(self, target_description: str, server_version: str, n_scenarios: int) -> None:
-        """Nothing to say."""
-
-    def scenario_started(self, name: str) -> None:
-        """Nothing to say."""
-
-    def schedule_done(self, name: str, done: int, violations: int) -> None:
-        """Nothing to say."""
-
-    def scenario_done(self, result: ScenarioResult) -> None:
-        """Nothing to say."""

@@ -70,6 +70,13 @@ class Progress(Protocol):
     def schedule_done(self, name: str, done: int, violations: int) -> None: ...
 
 
+class Silent:
+    """Tells nobody."""
+
+    def schedule_done(self, name: str, done: int, violations: int) -> None:
+        """Nothing to say."""
+
+
 def run_campaign(
     scenario: Scenario, stages: Stages, options: Options, progress: Progress, server: str
 ) -> ScenarioResult:

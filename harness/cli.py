@@ -355,12 +355,12 @@ def _request(
 
 def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, reporter: Any) -> int:
     """Write all that a finished run leaves behind; its exit code."""
+    from harness.model import EXIT_CODES
     from harness.report.fault_table import print_faults, write_fault_pictures
-    from harness.report.folder import publish
+    from harness.report.folder import latest, publish
     from harness.report.junit import write_junit
     from harness.report.results import write_results
     from harness.report.write import write_report
-    from harness.run import EXIT_CODES
 
     page = write_report(result, folder)
     write_fault_pictures(result, folder)
@@ -371,7 +371,7 @@ def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, re
         write_junit(result, junit)
     reporter.close()
     print_faults(result)
-    reporter.run_done(result, _latest(page))
+    reporter.run_done(result, latest(page))
     return EXIT_CODES[result.verdict]
 
 
@@ -398,11 +398,6 @@ def _summary(result: Any, saved_on: str, version: str) -> str:
     if result.adapted:
         text += " (adapted: scenario or SQL have changed since it was saved)"
     return text if saved_on == version else f"{text} (saved on PostgreSQL {saved_on}, now {version})"
-
-
-def _latest(page: Path) -> Path:
-    latest = page.parent.parent / "latest" / page.name
-    return latest if latest.exists() else page
 
 
 def _remove_empty(folder: Path) -> None:

@@ -38,7 +38,7 @@ def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
     from harness.mutants.files import load_mutants
     from harness.mutants.run import run_mutants
     from harness.mutants.trial import Limits
-    from harness.report.folder import publish
+    from harness.report.folder import latest, publish
     from harness.report.mutants import MutationConsole
     from harness.report.mutants_json import FILE, write_mutants
     from harness.report.mutants_png import FILE as PICTURE
@@ -59,7 +59,7 @@ def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
     publish(folder)
     if asked.json is not None:
         write_mutants(run, asked.json)
-    console.run_done(run, _latest(folder))
+    console.run_done(run, latest(folder))
     return run.exit_code
 
 
@@ -67,13 +67,14 @@ def score_own(request: Request, asked: Asked, folder: Path) -> int:
     """Break somebody's functions in all small ways, and see which of them their checks notice; the exit code."""
     from harness.adhoc.check import check_on
     from harness.campaign import Options
+    from harness.model import EXIT_CODES
     from harness.mutants.generic import run_generic
     from harness.report.console import plain_console
     from harness.report.folder import publish
     from harness.report.mutants_generic import generic_json, generic_text
     from harness.report.mutants_json import FILE
     from harness.report.results import write_atomically
-    from harness.run import EXIT_CODES, with_budget
+    from harness.run import with_budget
     from harness.scenario import load_scenario
     from harness.targets import open_target
     from harness.targets.databases import Databases
@@ -102,8 +103,3 @@ def score_own(request: Request, asked: Asked, folder: Path) -> int:
         write_atomically(asked.json, content)
     console.print(generic_text(result, console.width, verbose=asked.verbose), soft_wrap=True)
     return EXIT_CODES[result.verdict]
-
-
-def _latest(folder: Path) -> Path:
-    latest = folder.parent / "latest"
-    return latest if latest.exists() else folder

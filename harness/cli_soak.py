@@ -43,10 +43,11 @@ class Asked:
 
 def run_soak(asked: Asked, folder: Path) -> int:
     """Soak, report, and say how it went; the exit code. Raises `UsageError` for options that do not go together."""
-    from harness.report.folder import publish
+    from harness.model import EXIT_CODES
+    from harness.report.folder import latest, publish
     from harness.report.results import write_atomically
     from harness.report.soak import SoakConsole
-    from harness.report.soak_json import EXIT_CODES, FILE, write_soak
+    from harness.report.soak_json import FILE, write_soak
     from harness.report.soak_png import FILE as PICTURE
     from harness.report.soak_png import soak_png
     from harness.soak.run import soak
@@ -63,8 +64,7 @@ def run_soak(asked: Asked, folder: Path) -> int:
     publish(folder)
     if asked.json is not None:
         write_soak(result, asked.json)
-    latest = folder.parent / "latest"
-    console.done(result, latest if latest.exists() else folder)
+    console.done(result, latest(folder))
     return EXIT_CODES[result.verdict]
 
 

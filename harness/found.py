@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from harness.checks import judge
 from harness.errors import DriverError, NondeterminismError
@@ -53,18 +54,18 @@ def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
             seen = {v.check for r in judge(stage.context(execution, None)) for v in r.violations}
         except DriverError:  # these choices lead nowhere: a fault for a worker that is gone, say
             return None
-        if not seen >= set(target):
+        if not seen >= set(target) or (without and serially_right(frozenset()) and not serially_right(without)):
             return None
-        if without not in right:
-            right[without] = serially_right()
-        return None if right[frozenset()] and not right[without] else execution
+        return execution
 
-    def serially_right() -> bool:
-        """Whether what the stage plays now violates no ``target`` in the file's order and in the reverse."""
+    @cache
+    def serially_right(without: frozenset[str]) -> bool:
+        """Whether what is left violates no ``target`` in the file's order and in the reverse."""
+        stage.leave_out(without)
         names = [w.name for w in stage.scenario.workers]
         for order in (names, names[::-1]):
             try:
-                execution, _ = stage.replay(_started(Serial(order)), seed=seed)
+                execution, _ = stage.replay(Serial(order), seed=seed)
             except DriverError:  # it does not even come to its end
                 return False
             if {v.check for r in judge(stage.context(execution, None)) for v in r.violations} & set(target):
@@ -72,9 +73,7 @@ def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
         return True
 
     seed = found.execution.schedule.seed
-    right: dict[frozenset[str], bool] = {}
     try:
-        right[frozenset()] = serially_right()
         best = shrink(found.execution, stage.scenario.workers, attempt)
         if best.execution is found.execution:
             return found
@@ -90,11 +89,6 @@ def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
         return replace(confirmed(stage, again, None, violations), without=best.without)
     finally:
         stage.leave_out(frozenset())
-
-
-def _started(strategy: Serial) -> Serial:
-    strategy.start()
-    return strategy
 
 
 def _schedule(choices: Sequence[Choice], seed: int) -> Schedule:

@@ -6,6 +6,7 @@ A *scenario* describes workers and interleavings. A *schedule* is a list of *cho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -29,6 +30,9 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
     VIOLATION = "violation"
     ERROR = "error"
+
+
+EXIT_CODES = {Verdict.PASS: 0, Verdict.VIOLATION: 1, Verdict.INCONCLUSIVE: 3, Verdict.ERROR: 4}
 
 
 # ------------------------------------------------------------------------------------------------ tables and points
@@ -131,6 +135,9 @@ class Call:
     amount: int | None = None
 
 
+_AND_CHAIN = re.compile(r"\sand\s+chain\b", re.IGNORECASE)
+
+
 class StatementKind(StrEnum):
     """How a statement moves its session between "in a transaction" and "not"."""
 
@@ -161,6 +168,11 @@ class Statement:
     """Sent together with a BEGIN of its own: its commit is then a step of its own, the next statement."""
     attempt: int = 1
     """Which attempt of its worker it belongs to, from 1, ascending: a later one begins only when this one failed."""
+
+    @property
+    def chains(self) -> bool:
+        """A COMMIT or ROLLBACK that begins the next transaction at once."""
+        return self.kind in (StatementKind.COMMIT, StatementKind.ROLLBACK) and _AND_CHAIN.search(self.sql) is not None
 
 
 class OnSigterm(StrEnum):

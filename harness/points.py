@@ -12,7 +12,6 @@ from harness.model import Footprint, SiteKind, Statement, StatementKind, Worker
 from harness.sqltext import Catalog, commit_footprint, entry_footprint
 
 _LEAD = r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
-_AND_CHAIN = re.compile(r"\sand\s+chain\b", re.I)
 _PLAIN = re.compile(_LEAD + r"(select|insert|update|delete|merge|with|values|table)\b", re.I | re.S)
 _CALL = re.compile(_LEAD + r"call\b", re.I | re.S)
 
@@ -30,7 +29,7 @@ def with_commits(worker: Worker, gates: Gates) -> Worker:
     for s in worker.statements:
         inside = inside and s.attempt == statements[-1].attempt
         if s.kind in (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK):
-            inside = s.kind is StatementKind.BEGIN or _AND_CHAIN.search(s.sql) is not None
+            inside = s.kind is StatementKind.BEGIN or s.chains
         opens = not inside and s.kind is StatementKind.QUERY and (
             _PLAIN.match(s.sql) is not None or (_CALL.match(s.sql) is not None and not procedures_commit)
         )  # fmt: skip

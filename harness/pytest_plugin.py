@@ -97,7 +97,7 @@ class _Runtime:
             raise
 
     def run(self, path: Path, config: pytest.Config) -> ScenarioResult:
-        from harness.campaign import Options
+        from harness.campaign import Options, Silent
         from harness.run import run_one
         from harness.scenario import load_scenario
         from harness.stage import Stages
@@ -110,7 +110,7 @@ class _Runtime:
         scenario = load_scenario(_relative(path, config))
         stages = Stages(scenario, self.target, self.databases, self.pool)
         try:
-            return run_one(scenario, stages, options, _Silent(), self.target.server_version)
+            return run_one(scenario, stages, options, Silent(), self.target.server_version)
         finally:
             stages.close()
 
@@ -118,11 +118,6 @@ class _Runtime:
         self.pool.close()
         self.databases.close()
         self.target.close()
-
-
-class _Silent:
-    def schedule_done(self, name: str, done: int, violations: int) -> None:
-        """pytest has its own progress."""
 
 
 _RUNTIME = pytest.StashKey[_Runtime]()

@@ -17,7 +17,7 @@ from harness.errors import ScenarioError, UsageError
 from harness.model import Follow, Scenario, Search
 from harness.report.folder import MARKER
 from harness.report.results import write_atomically
-from harness.scenario import SCHEMA_FILE, load_scenario, names_our_schema
+from harness.scenario import FIRST_LINE, load_scenario, names_our_schema
 from harness.scenario.reduced import Reduced, Unwritable, remaining
 from harness.schedule import SavedSchedule
 
@@ -25,7 +25,6 @@ DECLARED = frozenset({"answer", "blocking"})
 """Checks of what an exact order declares: followed choices declare nothing."""
 
 _NAMED = 2
-_SCHEMA = f"# yaml-language-server: $schema={SCHEMA_FILE}"
 _OF = "# The counterexample "
 _RUN_BY = "# Run by "
 _WRITTEN_BY = "Written by `harness replay"
@@ -60,7 +59,7 @@ def write_scenario(saved: SavedSchedule, scenario: Scenario, schedule: Path, out
         raise UsageError(f"--as-scenario {out}: a scenario file ends in .yaml")
     if out.exists() and not names_our_schema(out):
         raise UsageError(f"--as-scenario {out}: this file is no scenario, and stays as it is")
-    return _Writer(saved, scenario, schedule, out).write([_SCHEMA, _of(saved, schedule)])
+    return _Writer(saved, scenario, schedule, out).write([FIRST_LINE, _of(saved, schedule)])
 
 
 def write_pytest(saved: SavedSchedule, scenario: Scenario, schedule: Path, out: Path) -> tuple[Written, ...]:
@@ -75,7 +74,7 @@ def write_pytest(saved: SavedSchedule, scenario: Scenario, schedule: Path, out: 
         raise UsageError(f"--as-pytest {out}: {beside} beside it is no scenario, and stays as it is")
     # Not named in the first line, the schema still serves editors; the plugin leaves the file to the module.
     head = [f"{_RUN_BY}{out.name}: as its first line names no schema, pytest does not collect it a second time."]
-    written = _Writer(saved, scenario, schedule, beside).write([*head, _SCHEMA, _of(saved, schedule)])
+    written = _Writer(saved, scenario, schedule, beside).write([*head, FIRST_LINE, _of(saved, schedule)])
     try:
         write_atomically(out, _module(saved, schedule, beside).encode())
     except OSError as e:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from harness.campaign import Options, Progress, run_campaign
+from harness.campaign import Options, Progress, Silent, run_campaign
 from harness.driver.pool import WorkerPool
 from harness.errors import UsageError
 from harness.matrix import with_faults
 from harness.model import RunResult, Scenario, ScenarioResult, Verdict
+from harness.shards import Shards
 from harness.stage import Stages
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
 
 SEVERITY = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.VIOLATION, Verdict.ERROR)
 """From best to worst: over several scenarios the worst wins."""
-EXIT_CODES = {Verdict.PASS: 0, Verdict.VIOLATION: 1, Verdict.INCONCLUSIVE: 3, Verdict.ERROR: 4}
 
 
 class Reporter(Protocol):
@@ -45,33 +43,19 @@ def run_scenarios(
     version = target.server_version
     reporter.run_started(target.description, version, len(scenarios))
     told = _Told(reporter)
-    pools: queue.SimpleQueue[WorkerPool] = queue.SimpleQueue()
-    made: list[WorkerPool] = []
     results: list[ScenarioResult] = []
-    jobs = max(1, min(jobs, len(scenarios)))
-    with Databases(target) as databases, ThreadPoolExecutor(jobs, thread_name_prefix="shard") as executor:
-        try:
-            for _ in range(jobs):
-                made.append(WorkerPool())
-                pools.put(made[-1])
+    with Databases(target) as databases, Shards(max(1, min(jobs, len(scenarios))), options.stop) as shards:
 
-            def one(scenario: Scenario) -> ScenarioResult:
-                pool = pools.get()
-                try:
-                    told.scenario_started(scenario.name)
-                    return _campaign(scenario, target, databases, pool, options, told)
-                finally:
-                    pools.put(pool)
+        def campaign(scenario: Scenario) -> Callable[[WorkerPool], ScenarioResult]:
+            def one(pool: WorkerPool) -> ScenarioResult:
+                told.scenario_started(scenario.name)
+                return _campaign(scenario, target, databases, pool, options, told)
 
-            futures: list[Future[ScenarioResult]] = [executor.submit(one, s) for s in scenarios]
-            for future in futures:
-                results.append(future.result())
-                told.scenario_done(results[-1])
-        finally:
-            options.stop.set()
-            executor.shutdown(wait=True, cancel_futures=True)
-            for pool in made:
-                pool.close()
+            return one
+
+        for result in shards.each([campaign(s) for s in scenarios]):
+            results.append(result)
+            told.scenario_done(result)
     return RunResult(
         verdict=worst(results),
         seed=options.seed,
@@ -115,6 +99,19 @@ def run_one(scenario: Scenario, stages: Stages, options: Options, progress: Prog
     result = run_campaign(scenario, stages, options, progress, server)
     faults = options.faults or scenario.faults
     return with_faults(result, scenario, stages, faults, options, progress, server) if faults else result
+
+
+class SilentReporter(Silent):
+    """Tells nobody: whoever runs the scenarios says what came of them."""
+
+    def run_started(self, target_description: str, server_version: str, n_scenarios: int) -> None:
+        """Nothing to say."""
+
+    def scenario_started(self, name: str) -> None:
+        """Nothing to say."""
+
+    def scenario_done(self, result: ScenarioResult) -> None:
+        """Nothing to say."""
 
 
 class _Told:

@@ -19,13 +19,14 @@ def save_counterexample(
     order: int,
     execution: Execution,
     violations: Sequence[Violation],
-    count: int,
+    suffix: int | str,
     without: Collection[str] = (),
+    retry: str = "",
 ) -> str:
-    """Write ``NAME-COUNT.schedule`` and ``NAME-COUNT.history.jsonl``; the schedule's path ("" without a folder)."""
+    """Write ``NAME-SUFFIX.schedule`` and ``NAME-SUFFIX.history.jsonl``; the schedule's path ("" without a folder)."""
     if folder is None:
         return ""
-    path = folder / f"{scenario.name}-{count}.schedule"
+    path = folder / f"{scenario.name}-{suffix}.schedule"
     saved = SavedSchedule(
         scenario=scenario.name,
         file=scenario.file,
@@ -35,6 +36,7 @@ def save_counterexample(
         checks=tuple(dict.fromkeys(v.check for v in violations)),
         schedule=execution.schedule,
         without=tuple(sorted(without)),
+        retry=retry,
     )
     path.write_text(encode(saved), encoding="utf-8")
     save_history(path.with_suffix(".history.jsonl"), execution)

@@ -41,7 +41,6 @@ _SAVEPOINT = re.compile(r"savepoint\s+(\S+)", re.IGNORECASE)
 _ROLLBACK_TO = re.compile(
     r"(?:rollback|abort)\s+(?:(?:work|transaction)\s+)?to\s+(?:savepoint\s+)?(\S+)", re.IGNORECASE
 )
-_AND_CHAIN = re.compile(r"\sand\s+chain\b", re.IGNORECASE)
 
 
 def operations(workers: Iterable[Worker], history: History) -> tuple[Operation, ...]:
@@ -90,7 +89,7 @@ def _effects(sent: Sequence[tuple[Statement, Event | None]]) -> list[Effect]:
             if statement.kind is StatementKind.COMMIT:
                 for j in (*(pending or ()), i):
                     effects[j] = _effect_of(completion)
-            pending = [] if _AND_CHAIN.search(statement.sql) else None
+            pending = [] if statement.chains else None
             savepoints = []
         elif completion is None or completion.kind is EventKind.FAIL:
             continue

@@ -16,7 +16,6 @@ _NOTHING_LOST = ("08", "25P", "40", "53", "55P03", "57")
 """How SQLSTATEs begin that any call may get at any time, and that leave nothing behind: connection lost, transaction
 aborted or timed out, serialization and deadlock, out of resources, NOWAIT and lock timeout, cancelled and shut down."""
 
-_AND_CHAIN = re.compile(r"\sand\s+chain\b", re.IGNORECASE)
 _SAVEPOINT = re.compile(r"savepoint|release|(?:rollback|abort)\s+(?:(?:work|transaction)\s+)?to\b", re.IGNORECASE)
 _SETTING = re.compile(r"show\b|set\s+(?:(?:local|session)\s+)?(?:transaction|\w+_timeout)\b", re.IGNORECASE)
 _READING = re.compile(r"(?:select|table|values)\b", re.IGNORECASE)
@@ -90,7 +89,7 @@ def _of_worker(worker: Worker, mine: Sequence[Operation]) -> Iterator[Unit]:
             inside, attempt = None, op.statement.attempt
         if op.statement.kind in (StatementKind.COMMIT, StatementKind.ROLLBACK):
             yield from _transaction(worker, inside or [], op)
-            inside = [] if _AND_CHAIN.search(op.statement.sql) else None
+            inside = [] if op.statement.chains else None
         elif inside is not None:
             inside.append(op)
         elif op.statement.kind is StatementKind.BEGIN or op.statement.opens:

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.draw.calls import Called
 from harness.draw.system import System, dumped_entry
 from harness.model import Call, Statement
-from harness.scenario.macros import bind, pieces
+from harness.scenario.macros import call_statement
 
 ROLE = "service_role"
 
@@ -60,10 +60,6 @@ def _called(kind: str, job: str, user: str, given: dict[str, str | int]) -> Call
 
 @cache
 def _statement(kind: str, job: str, user: str, given: tuple[tuple[str, str | int], ...]) -> Statement:
-    [piece] = pieces(f"calls/{kind}")
     amount = dict(given).get("amount")
-    return Statement(
-        name=kind,
-        sql=bind(piece.text, dict(given), {"job": job, "user": user}),
-        call=Call(kind=kind, job=job, user=user, amount=amount if isinstance(amount, int) else None),
-    )
+    call = Call(kind=kind, job=job, user=user, amount=amount if isinstance(amount, int) else None)
+    return call_statement(call, dict(given))

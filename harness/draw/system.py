@@ -14,9 +14,8 @@ from typing import Any
 
 from harness.errors import ScenarioError, UsageError
 from harness.model import Json, Scenario
-from harness.scenario import SCHEMA_FILE, load_scenario
+from harness.scenario import FIRST_LINE, load_scenario
 
-FIRST_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE}"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NOBODY = {"nobody": {"statements": ["SELECT 1"]}}
 

@@ -17,7 +17,7 @@ from harness.driver.attempts import next_attempt
 from harness.driver.casting import cast
 from harness.driver.client import Client, State, meets
 from harness.driver.deadlocks import Deadlocks
-from harness.driver.doors import Doors
+from harness.driver.doors import MAX_STEPS, Doors
 from harness.driver.effects import Effects
 from harness.driver.faults import Faults
 from harness.driver.gatekeeper import Gatekeeper
@@ -52,7 +52,6 @@ DEADLOCK_TIMEOUT_S = 0.0009
 DEADLOCK_DETECTED = "40P01"
 STEP_BOUND_S = 30.0
 """How long one step may take before the harness gives up on the execution."""
-MAX_STEPS = 10_000
 
 
 class Controller:

@@ -10,7 +10,8 @@ from harness.driver.plan import Points
 from harness.model import StatementKind
 
 _GATELESS = (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK)
-MOST_AHEAD = 10_000
+MAX_STEPS = 10_000
+"""Turns that an execution may take, and so the gates that anybody is let through at once."""
 
 
 class Doors:
@@ -42,7 +43,7 @@ class Doors:
             return
         if client.site is None and client.statement.kind in _GATELESS and not self._commits_pass_gates:
             return
-        stop = client.turn + 1 + (min(ahead, MOST_AHEAD) if alone else 0)
+        stop = client.turn + 1 + (min(ahead, MAX_STEPS) if alone else 0)
         before = self._gatekeeper.held(client.backend)
         self._gatekeeper.hold(client.backend, stop)
         if before > stop:  # the key must be there before the worker is
@@ -51,7 +52,7 @@ class Doors:
     def throw_open(self, client: Client) -> None:
         """Let a worker through every gate to the end of its statement; done when this returns."""
         if self._gatekeeper is not None:
-            self._gatekeeper.hold(client.backend, client.turn + 1 + MOST_AHEAD)
+            self._gatekeeper.hold(client.backend, client.turn + 1 + MAX_STEPS)
             self._gatekeeper.settle()
 
     def shut(self, client: Client) -> None:

@@ -21,7 +21,6 @@ _FOR_ALL = re.compile(
     re.I,
 )
 """The level of all further transactions of the session is set, or set back."""
-_AND_CHAIN = re.compile(r"\sand\s+chain\b", re.I)
 _ADVISORY = frozenset({"advisory"})
 _ROLLBACK_TO = re.compile(r"\s*(rollback|abort)\b.*\bto\b", re.I | re.S)
 _NOTHING = Footprint()
@@ -130,11 +129,7 @@ class Effects:
         """A statement of the worker is over; ``client.in_transaction`` says what the server says."""
         session = self._sessions[client.name]
         session.surrounding.clear()
-        chains = (
-            not failed
-            and client.statement.kind in (StatementKind.COMMIT, StatementKind.ROLLBACK)
-            and _AND_CHAIN.search(client.statement.sql) is not None
-        )
+        chains = not failed and client.statement.chains
         if failed or chains or not client.in_transaction:
             self._lets_go(session)
             if session.level == "serializable":

@@ -23,7 +23,7 @@ from harness.driver.observer import Observer
 from harness.driver.plan import Plan
 from harness.driver.recorder import Recorder
 from harness.driver.wire import Message
-from harness.driver.worker import _error, _rows
+from harness.driver.worker import error_of, rows_of
 from harness.errors import DriverError, UserSqlError
 from harness.model import EventKind, Execution, History, Liveness, Schedule, StatementKind, Worker
 
@@ -173,5 +173,5 @@ def _sent(connection: pq.abc.PGconn, text: str) -> Message:
     if result.status in (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH):
         raise DriverError("COPY from or to the client: a thread of this kind has no rows")
     if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE):
-        return _error(result, connection)
-    return {"ok": _rows(result), "tag": (result.command_status or b"").decode()}
+        return error_of(result, connection)
+    return {"ok": rows_of(result), "tag": (result.command_status or b"").decode()}

@@ -196,8 +196,8 @@ class _Worker:
             return {"lost": str(e).strip()}
         assert result is not None
         if result.status in _BAD:
-            return _error(result, c)
-        return {"ok": _rows(result), "tag": (result.command_status or b"").decode(), "tx": int(c.transaction_status)}
+            return error_of(result, c)
+        return {"ok": rows_of(result), "tag": (result.command_status or b"").decode(), "tx": int(c.transaction_status)}
 
     def _flush(self, c: abc.PGconn) -> None:
         while c.flush() and c.status == pq.ConnStatus.OK:
@@ -259,7 +259,9 @@ class _Worker:
             self.asked = 0
 
 
-def _error(result: abc.PGresult, connection: abc.PGconn) -> Message:
+def error_of(result: abc.PGresult, connection: abc.PGconn) -> Message:
+    """What a worker reports of an error, or of a connection that is lost."""
+
     def field(which: pq.DiagnosticField) -> str | None:
         value = result.error_field(which)
         return value.decode(errors="replace") if value is not None else None
@@ -272,7 +274,8 @@ def _error(result: abc.PGresult, connection: abc.PGconn) -> Message:
     return {"error": message or "unknown error", "sqlstate": sqlstate, "tx": int(connection.transaction_status)}
 
 
-def _rows(result: abc.PGresult) -> list[dict[str, Any]]:
+def rows_of(result: abc.PGresult) -> list[dict[str, Any]]:
+    """Rows as JSON values by column; a name that stands twice gets its position."""
     names: list[str] = []
     for i in range(result.nfields):
         name = (result.fname(i) or b"?").decode(errors="replace")

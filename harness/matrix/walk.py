@@ -11,7 +11,6 @@ from harness.checks import judge
 from harness.found import Found, confirmed
 from harness.matrix.evidence import fired, left
 from harness.matrix.retry import retried
-from harness.matrix.saving import save_cell
 from harness.model import (
     FAULTS,
     Action,
@@ -22,6 +21,7 @@ from harness.model import (
     Scenario,
     Worker,
 )
+from harness.saving import save_counterexample
 from harness.stage import Stage
 from harness.strategies.faulted import Alone, Faulted
 
@@ -87,9 +87,10 @@ class Walk:
         remains = left(execution, retry.name)
         replay = ""
         if violations:
-            replay = save_cell(
-                self.options.folder, self.scenario, self.server, worker.name, position, name, execution, violations
-            )
+            replay = save_counterexample(
+                self.options.folder, self.scenario, self.server, 0, execution, violations,
+                f"{worker.name}-{position}-{name}", retry=worker.name,
+            )  # fmt: skip
             self._keep(confirmed(self.stage, execution, None, violations), replay)
         self.done(self.executed, len(self.examples))
         return FaultCell(

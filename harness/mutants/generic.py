@@ -16,13 +16,11 @@ The ledger is compared over all tables, whatever the scenario's state queries sh
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from harness.campaign import Options
@@ -33,6 +31,7 @@ from harness.model import Order, Scenario, ScenarioResult, Search, Verdict
 from harness.mutants.judge import Judge, Original, searched
 from harness.mutants.operators import Found, find_mutations
 from harness.mutants.outcomes import Outcomes
+from harness.shards import Shards
 from harness.sqltext.mutate_types import Mutation
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
@@ -119,31 +118,9 @@ def _all(judge: Judge, mutations: tuple[Mutation, ...], jobs: int, progress: Pro
     """All of them, in the order given."""
     if not mutations:
         return []
-    jobs = max(1, min(jobs, len(mutations)))
-    pools: queue.SimpleQueue[WorkerPool] = queue.SimpleQueue()
-    made: list[WorkerPool] = []
-    lock = threading.Lock()
-    with ThreadPoolExecutor(jobs, thread_name_prefix="mutants") as executor:
-        try:
-            for _ in range(jobs):
-                made.append(WorkerPool())
-                pools.put(made[-1])
-
-            def one(mutation: Mutation) -> Judged:
-                pool = pools.get()
-                try:
-                    found = judge.judged(mutation, pool)
-                finally:
-                    pools.put(pool)
-                with lock:
-                    progress.mutant_done(found)
-                return found
-
-            return [f.result() for f in [executor.submit(one, m) for m in mutations]]
-        except BaseException:
-            judge.options.stop.set()  # those under way end after the execution that they are in
-            raise
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
-            for pool in made:
-                pool.close()
+    judged = []
+    with Shards(max(1, min(jobs, len(mutations))), judge.options.stop) as shards:
+        for found in shards.each([partial(judge.judged, mutation) for mutation in mutations]):
+            judged.append(found)
+            progress.mutant_done(found)
+    return judged

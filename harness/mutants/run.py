@@ -10,7 +10,6 @@ from typing import Protocol
 from harness.driver.pool import WorkerPool
 from harness.mutants.own_databases import OwnDatabases
 from harness.mutants.score import deciding, whole_run
-from harness.mutants.shards import Shards
 from harness.mutants.trial import Limits, alone, attempt
 from harness.mutation import (
     BARRIER_THREADS,
@@ -22,6 +21,7 @@ from harness.mutation import (
     SettingResult,
 )
 from harness.scenario import load_scenario
+from harness.shards import Shards
 from harness.strategies.registry import NAMES
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from harness.model import Scenario, Search
 from harness.mutation import Mutant
 from harness.resources import shipped
-from harness.scenario import SCHEMA_FILE, load_scenario
+from harness.scenario import FIRST_LINE, load_scenario
 from harness.scenario.scripts import MIGRATIONS
 from harness.scenario.yamltext import read
 
@@ -84,7 +84,7 @@ def _file(mutant: Mutant, auto: Search) -> str:
     yaml = YAML()
     yaml.width = _WIDTH
     out = io.StringIO()
-    out.write(f"# yaml-language-server: $schema={SCHEMA_FILE}\n")
+    out.write(f"{FIRST_LINE}\n")
     yaml.dump(data, out)
     return out.getvalue()
 

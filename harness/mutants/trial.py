@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.campaign import Options, run_campaign
+from harness.campaign import Options, Silent, run_campaign
 from harness.checks import Context
 from harness.driver.pool import WorkerPool
 from harness.errors import HarnessError
@@ -86,7 +86,7 @@ def alone(
     stages = Stages(scenario, target, databases, pool)
     options = Options(seed=seed, deadline=limits.deadline, stop=limits.stop)
     try:
-        result = run_campaign(scenario, stages, options, _Silent(), target.server_version)
+        result = run_campaign(scenario, stages, options, Silent(), target.server_version)
     finally:
         stages.close()
     cut_short = limits.out_of_time and result.observed is not Verdict.VIOLATION and not result.exhausted
@@ -124,7 +124,7 @@ def _searched(
     stages.of(scenario.interleavings[0])  # made now, so that its time does not count
     watch = _Watch()
     options = Options(seed=seed, folder=folder, deadline=limits.deadline, stop=limits.stop, watch=watch)
-    result = run_campaign(scenario, stages, options, _Silent(), target.server_version)
+    result = run_campaign(scenario, stages, options, Silent(), target.server_version)
     seen = tuple(c.check for c in result.checks if c.violations)
     kill = None if result.observed is Verdict.ERROR else _kill(mutant, strategy, result)
     if kill is None:
@@ -227,10 +227,3 @@ class _Watch:
 
     def __call__(self, context: Context) -> None:
         self.seconds[context.execution.number] = time.monotonic() - self._begin
-
-
-class _Silent:
-    """A trial is too short to have a progress of its own."""
-
-    def schedule_done(self, name: str, done: int, violations: int) -> None:
-        """Nothing to say."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.model import FaultMatrix
+from harness.report.canvas import png
 from harness.report.fault_grid import GridRow, grid_rows, headings
-from harness.report.png import DPI
 from harness.report.strip import INK
 from harness.report.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, told apart by all common kinds of colour vision; the marks in the cells differ as well.
 _COLOURS = {False: "#d5efe6", True: "#f6cdb0", None: "#f2f4f7"}
@@ -25,25 +24,14 @@ MOST_ROWS = 150
 
 def fault_png(matrix: FaultMatrix, name: str, path: Path | None = None) -> bytes:
     """The picture as PNG bytes, also written to ``path`` when one is given. Equal matrices give equal bytes."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = grid_rows(matrix)
-    out = io.BytesIO()
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
-        matplotlib.rcParams.update({"font.family": "DejaVu Sans", "font.size": 8})
-        warnings.simplefilter("ignore")
-        size = (
-            _LABEL_IN + _COLUMN_IN * len(matrix.faults) + _LEFT_IN,
-            _HEAD_IN + _ROW_IN * (min(len(rows), MOST_ROWS) + 1),
-        )
-        figure = Figure(figsize=size, dpi=DPI, facecolor="white")
-        FigureCanvasAgg(figure)
+    width = _LABEL_IN + _COLUMN_IN * len(matrix.faults) + _LEFT_IN
+    height = _HEAD_IN + _ROW_IN * (min(len(rows), MOST_ROWS) + 1)
+
+    def draw(figure: Figure) -> None:
         axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_xlim(0, size[0])
-        axes.set_ylim(size[1], 0)
+        axes.set_xlim(0, width)
+        axes.set_ylim(height, 0)
         axes.axis("off")
         more = len(rows) - MOST_ROWS
         title = f"faults of {one_line(name, 60)}" + (f" (the first {MOST_ROWS} of {len(rows)} points)" * (more > 0))
@@ -55,10 +43,11 @@ def fault_png(matrix: FaultMatrix, name: str, path: Path | None = None) -> bytes
         axes.text(x, 0.7, "ledger after the retry", va="center", color=INK, weight="bold", parse_math=False)
         for number, row in enumerate(rows[:MOST_ROWS]):
             _draw(axes, row, _HEAD_IN + _ROW_IN * number, x)
-        figure.savefig(out, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 4})
+
+    picture = png((width, height), draw, font_size=8)
     if path is not None:
-        path.write_bytes(out.getvalue())
-    return out.getvalue()
+        path.write_bytes(picture)
+    return picture
 
 
 def _draw(axes: Axes, row: GridRow, top: float, left_x: float) -> None:

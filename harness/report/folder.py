@@ -53,6 +53,13 @@ def publish(run_folder: Path) -> None:
     _prune(run_folder)
 
 
+def latest(path: Path) -> Path:
+    """A run folder that was published, or a file in one, by the name `latest`; as it is where there is no such link."""
+    folder = path if (path / MARKER).is_file() else path.parent
+    found = folder.with_name("latest") / path.relative_to(folder)
+    return found if found.exists() else path
+
+
 def _point(run_folder: Path) -> None:
     draft = run_folder.with_name(f".latest-{secrets.token_hex(4)}")
     try:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.mutation import BASELINES, PLAIN, MutationRun
-from harness.report.png import DPI
+from harness.report.canvas import png
 from harness.report.strip import INK
 
 if TYPE_CHECKING:
@@ -25,23 +23,10 @@ _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0
 
 def mutants_png(run: MutationRun, path: Path | None = None) -> bytes:
     """The picture as PNG bytes, also written to ``path`` when one is given. Equal trials give equal bytes."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    out = io.BytesIO()
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
-        matplotlib.rcParams.update({"font.family": "DejaVu Sans", "font.size": 9})
-        warnings.simplefilter("ignore")
-        figure = Figure(figsize=SIZE, dpi=DPI, facecolor="white", layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        _curves(axes, run)
-        figure.savefig(out, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 4})
+    picture = png(SIZE, lambda figure: _curves(figure.add_subplot(), run), constrained=True)
     if path is not None:
-        path.write_bytes(out.getvalue())
-    return out.getvalue()
+        path.write_bytes(picture)
+    return picture
 
 
 def _curves(axes: Axes, run: MutationRun) -> None:

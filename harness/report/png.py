@@ -1,18 +1,16 @@
 """A counterexample as a picture: one lane per worker, time to the right, the balance after each turn beneath.
 
-Long ones break into strips, as music does, so that the labels stay readable. Only matplotlib's object interface is
-used, so nothing global is left behind; equal timelines give equal bytes.
+Long ones break into strips, as music does, so that the labels stay readable. Equal timelines give equal bytes.
 """
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.model import Violation
+from harness.report.canvas import png
 from harness.report.strip import BALANCE, HEAD, INK, LANE, LEFT, RED, RIGHT, TURN, Strip
 from harness.report.text import one_line
 from harness.report.timeline import Timeline, TimelineRow, elide
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 MAX_TURNS = 36
 TURNS_PER_STRIP = 9
-DPI = 140
 _MIN_WIDTH = 7.5
 _GAP = 0.3
 
@@ -32,10 +29,6 @@ def timeline_png(timeline: Timeline, violations: Iterable[Violation], title: str
 
     At most 14 inches wide and, beyond 36 turns, without those that are far from the broken one.
     """
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     found = tuple(violations)
     rows = elide(timeline.rows, MAX_TURNS)
     strips = _strips(rows)
@@ -45,13 +38,8 @@ def timeline_png(timeline: Timeline, violations: Iterable[Violation], title: str
     balance = BALANCE if any(row is not None and row.numbers for row in rows) else 0.0
     width = max(_MIN_WIDTH, LEFT + TURN * columns + RIGHT)
     height = head + len(strips) * (lanes + balance) + (len(strips) - 1) * _GAP + 0.25
-    out = io.BytesIO()
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
-        matplotlib.rcParams.update({"font.family": "DejaVu Sans", "font.size": 9, "hatch.linewidth": 0.7})
-        warnings.simplefilter("ignore")  # a script the font lacks is drawn as boxes, which is not worth a word
-        figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-        FigureCanvasAgg(figure)
+
+    def draw(figure: Figure) -> None:
         _say(figure, height - 0.28, one_line(title, int(width / 0.13)), size=12.5, weight="bold")
         if found:
             sentence = one_line(f"✗ {found[0].check}: {found[0].message}", int(width / 0.09))
@@ -61,10 +49,11 @@ def timeline_png(timeline: Timeline, violations: Iterable[Violation], title: str
             Strip(figure, timeline, rows, first, columns).draw(top, lanes, balance)
             top -= lanes + balance + _GAP
             first += len(strip)
-        figure.savefig(out, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 4})
+
+    picture = png((width, height), draw)
     if path is not None:
-        path.write_bytes(out.getvalue())
-    return out.getvalue()
+        path.write_bytes(picture)
+    return picture
 
 
 def _strips(rows: Sequence[TimelineRow | None]) -> list[Sequence[TimelineRow | None]]:

@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.model import Verdict
+from harness.model import EXIT_CODES
 from harness.report.results import write_atomically
 from harness.soaked import Broken, Finding, HandOver, Operation, SoakResult
 
 VERSION = 1
 FILE = "soak.json"
-EXIT_CODES = {Verdict.PASS: 0, Verdict.VIOLATION: 1, Verdict.INCONCLUSIVE: 3, Verdict.ERROR: 4}
 
 
 def soak_json(result: SoakResult) -> dict[str, Any]:

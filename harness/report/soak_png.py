@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from typing import TYPE_CHECKING
 
-from harness.report.png import DPI
+from harness.report.canvas import png
 from harness.report.strip import INK
 from harness.report.words import plural, server_words
 from harness.soaked import Fault, SoakResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FILE = "soak.png"
 SIZE = (9.0, 6.5)
@@ -25,25 +24,16 @@ _MARKS = {Fault.KILL: ("#d55e00", "v"), Fault.TERMINATE: ("#cc79a7", "s"), Fault
 
 def soak_png(result: SoakResult) -> bytes:
     """The picture as PNG bytes. Equal results give equal bytes."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    out = io.BytesIO()
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
-        matplotlib.rcParams.update({"font.family": "DejaVu Sans", "font.size": 9})
-        warnings.simplefilter("ignore")
-        figure = Figure(figsize=SIZE, dpi=DPI, facecolor="white", layout="constrained")
-        FigureCanvasAgg(figure)
+    def draw(figure: Figure) -> None:
         rate, latency, waits, faults = figure.subplots(4, sharex=True, height_ratios=(3, 3, 2, 1.4))
         _draw(result, rate, latency, waits)
         _faults(result, faults)
         text = f"{plural(result.operations, 'operation')} of {plural(result.workers, 'worker')}"
         title = f"{text}, {server_words(result.server_version)}: {result.verdict.value}"
         rate.set_title(title, color=INK, loc="left", parse_math=False)
-        figure.savefig(out, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 4})
-    return out.getvalue()
+
+    return png(SIZE, draw, constrained=True)
 
 
 def _draw(result: SoakResult, rate: Axes, latency: Axes, waits: Axes) -> None:

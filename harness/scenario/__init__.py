@@ -6,6 +6,8 @@ from harness.model import Scenario
 
 SCHEMA_FILE = "refund-harness.schema.json"
 """The name by which a scenario file's first line refers to our schema, whatever folder stands before it."""
+FIRST_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE}"
+"""That line, in files that the harness writes."""
 
 
 def load_scenario(path: Path) -> Scenario:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-from harness.model import Script
+from harness.model import Call, Script, Statement
 from harness.resources import shipped
 from harness.scenario.schema import SetupSpec
 from harness.scenario.yamltext import Document
@@ -23,6 +23,13 @@ def bind(sql: str, given: Mapping[str, str | int], ids: Mapping[str, str]) -> st
     those in ``given`` by literals."""
     values = {name: str(value) if isinstance(value, int) else literal(value) for name, value in given.items()}
     return Template(sql).replaced({**values, **{name: f":'{id_}'" for name, id_ in ids.items()}})
+
+
+def call_statement(call: Call, given: Mapping[str, str | int], name: str | None = None) -> Statement:
+    """The client statement of one of the system's calls. ``given``: its values that are no ids."""
+    [piece] = pieces(f"calls/{call.kind}")
+    sql = bind(piece.text, given, {"job": call.job, "user": call.user})
+    return Statement(name=name or call.kind, sql=sql, call=call)
 
 
 def setup_scripts(document: Document, setup: Sequence[SetupSpec]) -> Iterator[Script]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from harness.model import Call, OnSigterm, Statement, StatementKind, Worker
 from harness.scenario.attempts import TRANSIENT, with_attempts
-from harness.scenario.macros import bind, pieces
+from harness.scenario.macros import bind, call_statement, pieces
 from harness.scenario.schema import StatementSpec, WorkerSpec
 from harness.scenario.scripts import install_scripts
 from harness.scenario.yamltext import Document, Path_
@@ -65,13 +66,7 @@ def _statements(document: Document, where: Path_, spec: StatementSpec, base: Pat
             )
         return
     call, given = _meaning(spec)
-    [piece] = pieces(f"calls/{call.kind}")
-    yield Statement(
-        name=spec.name or call.kind,
-        sql=bind(piece.text, given, {"job": call.job, "user": call.user}),
-        call=call,
-        continue_if=spec.continue_if,
-    )
+    yield replace(call_statement(call, given, spec.name), continue_if=spec.continue_if)
 
 
 def _meaning(spec: StatementSpec) -> tuple[Call, dict[str, str | int]]:

@@ -11,6 +11,7 @@ from harness.db import one_line
 from harness.errors import UsageError
 from harness.model import Script
 from harness.resources import shipped
+from harness.scenario.macros import pieces
 from harness.soaked import Job, Kind
 from harness.sqltext import SqlSyntaxError, Template, split
 
@@ -38,7 +39,7 @@ def user_id(number: int) -> str:
 
 def opening(users: int) -> str:
     """A script that opens so many accounts."""
-    parts = [Template(p.text) for p in split((shipped("sql") / "setup/open.sql").read_text(encoding="utf-8"))]
+    parts = [Template(p.text) for p in pieces("setup/open")]
     return ";\n".join(t.render({"user": user_id(n), "balance": str(OPENING)}) for n in range(users) for t in parts)
 
 
@@ -64,5 +65,5 @@ def _read(path: Path) -> Script:
 
 @cache
 def _template(name: str) -> Template:
-    [piece] = split((shipped("sql") / f"{name}.sql").read_text(encoding="utf-8"))
+    [piece] = pieces(name)
     return Template(piece.text)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.campaign import Options
 from harness.model import Counterexample, ScenarioResult, Script, Verdict
-from harness.run import run_scenarios
-from harness.scenario import load_scenario
+from harness.run import SilentReporter, run_scenarios
+from harness.scenario import FIRST_LINE, load_scenario
 from harness.soak.calls import ROLE
 from harness.soak.slices import at_the_centre, overlap
 from harness.soaked import Finding, HandOver, Job, Kind, Operation
@@ -18,7 +18,6 @@ from harness.targets.protocol import Target
 MOST_WORKERS = 3
 SCHEDULES = 1_000
 """So many executions at most: a finding that takes more is told as not reproduced."""
-_FIRST_LINE = "# yaml-language-server: $schema=refund-harness.schema.json"
 _OPENING = 5_000
 
 
@@ -37,7 +36,7 @@ def hand_over(
     path = folder / f"{name}.yaml"
     path.write_text(scenario_text(name, calls, _beside(more, folder)), encoding="utf-8")
     options = Options(seed=seed, schedules=SCHEDULES, folder=folder)
-    [result] = run_scenarios([load_scenario(path)], target, options, _Silent(), jobs=1).scenarios
+    [result] = run_scenarios([load_scenario(path)], target, options, SilentReporter(), jobs=1).scenarios
     return replace(finding, handed_over=_told(result, finding, path))
 
 
@@ -66,7 +65,7 @@ def _lines(name: str, calls: Sequence[Operation], install: Sequence[str]) -> Ite
     jobs = list(dict.fromkeys(o.job for o in calls))
     users = {u: f"user{n}" for n, u in enumerate(dict.fromkeys(j.user for j in jobs), 1)}
     names = {job: f"job{n}" for n, job in enumerate(jobs, 1)}
-    yield _FIRST_LINE
+    yield FIRST_LINE
     yield "version: 1"
     yield f"name: {name}"
     yield "about: Calls of a soak that violated an invariant. Nobody knows in which order they met there."
@@ -129,19 +128,3 @@ def _telling(examples: Sequence[Counterexample], finding: Finding) -> tuple[Coun
         if {v.check for v in example.violations} & {*finding.checks}:
             return example, True
     return examples[0], False
-
-
-class _Silent:
-    """The soak tells what came of it."""
-
-    def run_started(self, target_description: str, server_version: str, n_scenarios: int) -> None:
-        """Nothing to say."""
-
-    def scenario_started(self, name: str) -> None:
-        """Nothing to say."""
-
-    def schedule_done(self, name: str, done: int, violations: int) -> None:
-        """Nothing to say."""
-
-    def scenario_done(self, result: ScenarioResult) -> None:
-        """Nothing to say."""

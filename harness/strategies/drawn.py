@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
-from harness.model import Choice, Effect
-from harness.strategies.protocol import TO_THE_END, Facts
+from harness.model import Choice
+from harness.strategies.once import Once
+from harness.strategies.protocol import TO_THE_END
 
 
-class Drawn:
+class Drawn(Once):
     """Takes number *i* as turn *i*'s choice: 0 the first of those in order, 1 the second, and so on around. In order
     means: the worker in hand, then the others as they are listed. Beyond the end of the list every number is 0.
 
@@ -25,21 +26,13 @@ class Drawn:
     name = "draw"
 
     def __init__(self, numbers: Sequence[int], sequence: Sequence[str] = ()) -> None:
+        super().__init__()
         self._numbers = numbers
         self._rank: Mapping[str, int] = {step: i for i, step in enumerate(sequence)}
         self._turn = 0
-        self._started = False
         self._worker = ""
         self._at: dict[str, int] = {}
         """Per worker the rank of the statement that it is in or comes to next."""
-
-    @property
-    def exhausted(self) -> bool:
-        return False
-
-    def start(self) -> bool:
-        first, self._started = not self._started, True
-        return first
 
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         if not enabled:
@@ -52,9 +45,6 @@ class Drawn:
         self._worker = choice.worker
         return choice
 
-    def observe(self, effect: Effect) -> None:
-        """What a turn did makes no difference here."""
-
     def ahead(self) -> int:
         """As many zeros as follow; in a sequence a worker is followed by another one when its statement is over."""
         if self._rank:
@@ -62,9 +52,6 @@ class Drawn:
         following = self._numbers[self._turn :]
         zeros = sum(1 for _ in takewhile(lambda n: n == 0, following))
         return TO_THE_END if zeros == len(following) else zeros
-
-    def facts(self) -> Facts:
-        return {}
 
     def _place(self, choice: Choice, index: int) -> tuple[bool, int]:
         """What decides the order: the worker in hand first."""

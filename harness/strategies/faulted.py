@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from harness.model import Action, Choice, Effect
-from harness.strategies.protocol import Facts
+from harness.model import Action, Choice
+from harness.strategies.once import Once
 
 
-class Alone:
+class Alone(Once):
     """One worker alone, to its end. ``steps``: those it took, so every point where a fault can strike it."""
 
     name = "alone"
 
     def __init__(self, worker: str) -> None:
+        super().__init__()
         self.worker = worker
         self.steps: list[str] = []
-        self._started = False
-
-    @property
-    def exhausted(self) -> bool:
-        return False
-
-    def start(self) -> bool:
-        first, self._started = not self._started, True
-        self.steps = []
-        return first
 
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         own = next((c for c in enabled if c.worker == self.worker), None)
@@ -31,37 +22,21 @@ class Alone:
             self.steps.append(own.step)
         return own
 
-    def observe(self, effect: Effect) -> None:
-        """What a turn did makes no difference here."""
 
-    def ahead(self) -> int:
-        """Nothing is promised."""
-        return 0
-
-    def facts(self) -> Facts:
-        return {}
-
-
-class Faulted:
+class Faulted(Once):
     """``worker`` takes ``position`` steps alone, ``action`` strikes it, and then whoever comes first in worker order
-    and can act goes on to its end. ``turn``: that of the fault, None until it was chosen."""
+    and can act goes on to its end. ``turn``: that of the fault, None until it was chosen.
+
+    Nothing is promised: a worker that runs on through its gates stands at none of them.
+    """
 
     name = "faulted"
 
     def __init__(self, worker: str, position: int, action: Action) -> None:
+        super().__init__()
         self.worker, self.position, self.action = worker, position, action
         self.turn: int | None = None
         self._taken = 0
-        self._started = False
-
-    @property
-    def exhausted(self) -> bool:
-        return False  # one fault says nothing of the others
-
-    def start(self) -> bool:
-        first, self._started = not self._started, True
-        self.turn, self._taken = None, 0
-        return first
 
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         own = next((c for c in enabled if c.worker == self.worker), None)
@@ -73,13 +48,3 @@ class Faulted:
             step = own.step if not self.action.strikes else ""
             return Choice(worker=self.worker, step=step, action=self.action)
         return enabled[0] if enabled else None
-
-    def observe(self, effect: Effect) -> None:
-        """What a turn did makes no difference here."""
-
-    def ahead(self) -> int:
-        """Nothing is promised: a worker that runs on through its gates stands at none of them."""
-        return 0
-
-    def facts(self) -> Facts:
-        return {}

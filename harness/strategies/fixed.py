@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from harness.model import Choice, Effect, Order
-from harness.strategies.protocol import Facts
+from harness.model import Choice, Order
+from harness.strategies.once import Once
 
 
-class Fixed:
+class Fixed(Once):
     """Follows ``order`` once. A step that cannot be taken is skipped and remembered in ``impossible``."""
 
     name = "fixed"
 
     def __init__(self, order: Order) -> None:
+        super().__init__()
         self.order = order
         self.impossible: list[tuple[int, Choice]] = []
         """Steps (index in the order, choice) that the worker could not take: it had ended, or was blocked."""
         self._next = 0
-        self._started = False
-
-    @property
-    def exhausted(self) -> bool:
-        return False  # one order says nothing of the others
-
-    def start(self) -> bool:
-        first, self._started = not self._started, True
-        self._next = 0
-        return first
 
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         while self._next < len(self.order.steps):
@@ -37,13 +28,3 @@ class Fixed:
                 return choice
             self.impossible.append((self._next - 1, choice))
         return enabled[0] if enabled else None
-
-    def observe(self, effect: Effect) -> None:
-        """What a turn did makes no difference here."""
-
-    def ahead(self) -> int:
-        """Nothing is promised."""
-        return 0
-
-    def facts(self) -> Facts:
-        return {}

@@ -6,15 +6,15 @@ import re
 from itertools import takewhile
 
 from harness.errors import NondeterminismError
-from harness.model import Action, Choice, Effect, Schedule
-from harness.strategies.protocol import Facts
+from harness.model import Action, Choice, Schedule
+from harness.strategies.once import Once
 
 _SITE = re.compile(r"(?P<function>.*):(?P<line>\d+)(\.\d+)?~?")
 EXTRA_TURNS = 1000
 """New points that an adapted replay lets workers pass on their way to the saved ones, in all."""
 
 
-class Replay:
+class Replay(Once):
     """Repeats ``schedule`` once and compares what is enabled at every step.
 
     ``exact`` (the SQL is the same): a difference is a `NondeterminismError`. Otherwise it follows the saved choices by
@@ -32,28 +32,16 @@ class Replay:
     name = "replay"
 
     def __init__(self, schedule: Schedule, *, exact: bool) -> None:
+        super().__init__()
         self._decisions = schedule.decisions
         self._exact = exact
         self._turn = 0
         self._extra = EXTRA_TURNS
-        self._started = False
         self._known = {(c.worker, c.step) for d in schedule.decisions for c in (d.choice, *d.enabled)}
         self.adapted = False
 
-    @property
-    def exhausted(self) -> bool:
-        return False
-
-    def start(self) -> bool:
-        first, self._started = not self._started, True
-        self._turn, self._extra = 0, EXTRA_TURNS
-        return first
-
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         return self._same(enabled) if self._exact else self._nearest(enabled)
-
-    def observe(self, effect: Effect) -> None:
-        """What a turn did makes no difference here."""
 
     def ahead(self) -> int:
         """What was saved, when it is followed exactly."""
@@ -63,9 +51,6 @@ class Replay:
         following = self._decisions[self._turn :]
         same = takewhile(lambda d: d.choice.worker == worker and d.choice.action is Action.RUN, following)
         return sum(1 for _ in same)
-
-    def facts(self) -> Facts:
-        return {}
 
     # ------------------------------------------------------------------------------------------------ internals
 

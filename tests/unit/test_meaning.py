@@ -12,8 +12,8 @@ from orders import taken
 from harness.campaign import Options, conclude
 from harness.coverage import Coverage
 from harness.errors import DriverError, HarnessError, NondeterminismError, ScenarioError, TargetError, UsageError
-from harness.model import CheckResult, Opaque, Order, ScenarioResult, Search, Verdict, Violation
-from harness.run import EXIT_CODES, worst
+from harness.model import EXIT_CODES, CheckResult, Opaque, Order, ScenarioResult, Search, Verdict, Violation
+from harness.run import worst
 from harness.tally import KEEP, Searched, Tally
 
 PASS, VIOLATION, INCONCLUSIVE, ERROR = Verdict.PASS, Verdict.VIOLATION, Verdict.INCONCLUSIVE, Verdict.ERROR

@@ -42,17 +42,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stage": {"model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
     "found": {"errors", "model", "checks", "shrink", "strategies", "stage"},
     "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
-    "matrix": {"errors", "model", "schedule", "saving", "strategies", "checks", "stage", "found", "campaign"},
+    "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign"},
     "replay": {"errors", "model", "matrix", "scenario", "schedule", "strategies", "driver", "checks", "stage"}
     | {"targets"},
-    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix"},
+    "shards": {"driver"},
+    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix", "shards"},
     "mutation": {"model"},
     "soaked": {"model"},
     "soak": {"errors", "model", "soaked", "resources", "sqltext", "scenario", "db", "targets", "driver"}
     | {"campaign", "run"},
     "fates": {"model", "sqltext"},
     "mutants": {"errors", "model", "resources", "mutation", "fates", "sqltext", "scenario", "db", "catalog", "targets"}
-    | {"strategies", "driver", "checks", "stage", "campaign"},
+    | {"strategies", "driver", "checks", "stage", "campaign", "shards"},
     "report": {"errors", "model", "mutation", "fates", "soaked"},
     "draw": {
         "errors",

@@ -20,10 +20,15 @@ class Shards:
     def __init__(self, jobs: int, stop: Event) -> None:
         self._stop = stop
         self._executor = ThreadPoolExecutor(jobs, thread_name_prefix="shard")
-        self._made = [WorkerPool() for _ in range(jobs)]
+        self._made: list[WorkerPool] = []
         self._free: queue.SimpleQueue[WorkerPool] = queue.SimpleQueue()
-        for pool in self._made:
-            self._free.put(pool)
+        try:
+            for _ in range(jobs):
+                self._made.append(WorkerPool())
+                self._free.put(self._made[-1])
+        except BaseException:
+            self._close()
+            raise
 
     def each(self, tasks: Sequence[Callable[[WorkerPool], Result]]) -> Iterator[Result]:
         """The result of every task, in order, as soon as all before it are there too. Raises what a task raises."""
@@ -45,6 +50,9 @@ class Shards:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             self._stop.set()
+        self._close()
+
+    def _close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
         for pool in self._made:
             pool.close()
