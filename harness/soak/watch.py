@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,7 +64,8 @@ class Watch:
     ) -> None:
         self._over.set()
         if error is not None:
-            self._connection.cancel()  # whoever is on the way out does not wait for a long check
+            with suppress(psycopg.Error):  # the server may be what has failed
+                self._connection.cancel()  # whoever is on the way out does not wait for a long check
         self._thread.join()
         self._connection.close()
         if error is None and self._error is not None:

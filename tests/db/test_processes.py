@@ -100,7 +100,10 @@ def test_a_worker_leaves_when_the_controllers_end_closes(pool: WorkerPool, targe
 
 
 def running(pid: int) -> bool:
-    return psutil.Process(pid).status() != psutil.STATUS_STOPPED
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_STOPPED
+    except psutil.NoSuchProcess:  # it went between two looks
+        return False
 
 
 def test_a_statement_goes_on_when_only_its_worker_is_killed(pool: WorkerPool, target: EmbeddedTarget) -> None:

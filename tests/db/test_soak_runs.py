@@ -15,11 +15,13 @@ import psycopg
 import pytest
 from soak_mutants import never_ends, other_tables, refuses_all, says_so_and_does_not, wide_race
 
+from harness.db import connect
 from harness.errors import HarnessError, UsageError, UserSqlError
 from harness.model import Verdict
 from harness.soak import fleet
 from harness.soak.ledger import check_ledger
 from harness.soak.run import SoakOptions, soak
+from harness.soak.watch import Watch
 from harness.soaked import ACKNOWLEDGED, FORWARD, LIVENESS, Broken, Fault, Finding, Sample, SoakResult, Told
 from harness.targets.embedded import EmbeddedTarget
 
@@ -169,6 +171,18 @@ class Saboteur(Ear):
     def sampled(self, sample: Sample) -> None:
         super().sampled(sample)
         os.kill(self._server.pid, signal.SIGQUIT)
+
+
+def test_whoever_watches_a_server_that_is_gone_lets_go_and_passes_the_reason_on() -> None:
+    def fall(server: EmbeddedTarget) -> None:
+        server.close()
+        raise ZeroDivisionError
+
+    with EmbeddedTarget() as own:
+        connection = connect(own.conninfo("postgres"), application_name="test")
+        with pytest.raises(ZeroDivisionError), Watch(connection, lambda: NOBODY):
+            fall(own)
+    assert connection.closed
 
 
 def test_a_server_that_goes_away_is_no_finding(tmp_path: Path) -> None:
