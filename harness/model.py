@@ -531,14 +531,28 @@ class FaultCell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnFaults:
+    """Executions in which everybody runs in a drawn order, and a drawn fault strikes one worker at a drawn point.
+    ``struck``: by fault, those whose events show that it did. ``checks``: violated by the first one that was red, made
+    smaller, with how many violations each; ``replay``: path of its schedule."""
+
+    executed: int
+    struck: Mapping[str, int]
+    checks: Mapping[str, int] = field(default_factory=dict)
+    replay: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultMatrix:
     """Every fault of ``faults`` at every point of every worker, worker by worker, point by point. ``complete``: False
-    when the time was up before the last cell. ``labels``: of steps inside functions, in words."""
+    when the time was up before the last cell. ``labels``: of steps inside functions, in words. ``drawn``: beyond the
+    matrix, faults in mid-race."""
 
     faults: tuple[str, ...]
     cells: tuple[FaultCell, ...]
     complete: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
+    drawn: DrawnFaults | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

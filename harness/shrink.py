@@ -1,7 +1,7 @@
 """(Schedule, predicate) → a smaller schedule with the same violation.
 
 A counterexample is read by a person, who follows a switch from one worker to another with effort and a straight run
-of one worker without. So the order of sizes is: workers, statements, switches, steps.
+of one worker without. So the order of sizes is: workers, statements, faults, switches, steps.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from harness.model import Choice, Execution, StatementKind, Worker
+from harness.model import Action, Choice, Execution, Schedule, StatementKind, Worker
 from harness.schedule import size
 
 MAX_ATTEMPTS = 400
@@ -46,6 +46,7 @@ class _Shrinker:
         for worker in self.workers:
             for unit in _units(worker) if worker.name not in self.without else ():
                 self._drop({f"{worker.name}.{name}" for name in unit})
+        self._fewer_faults()
         while self._fewer_switches():
             pass
         self._one_interruption()
@@ -60,10 +61,19 @@ class _Shrinker:
         if self._try(without, [c for c in self._choices() if c.worker not in gone]):
             self.without = without
 
+    def _fewer_faults(self) -> None:
+        """Without each fault in turn: a statement that it would have struck is run."""
+        for fault in [c for c in self._choices() if c.action is not Action.RUN]:
+            instead = [Choice(worker=fault.worker, step=fault.step)] if fault.step else []
+            choices = self._choices()
+            if fault in choices:
+                at = choices.index(fault)
+                self._try(self.without, [*choices[:at], *instead, *choices[at + 1 :]])
+
     def _fewer_switches(self) -> bool:
-        before = size(self.best.schedule)
+        before = _size(self.best.schedule)
         for choices in _merged(self._choices()):
-            if self._try(self.without, choices) and size(self.best.schedule) < before:
+            if self._try(self.without, choices) and _size(self.best.schedule) < before:
                 return True
         return False
 
@@ -72,7 +82,7 @@ class _Shrinker:
         need lead to it."""
         choices = self._choices()
         order = list(dict.fromkeys(c.worker for c in choices))
-        if size(self.best.schedule)[0] <= len(order):
+        if _size(self.best.schedule)[1] <= len(order):
             return
         for worker in order:
             mine = [c for c in choices if c.worker == worker]
@@ -87,13 +97,18 @@ class _Shrinker:
             return False
         self.attempts += 1
         found = self.attempt(without, choices)
-        if found is None or (without == self.without and size(found.schedule) >= size(self.best.schedule)):
+        if found is None or (without == self.without and _size(found.schedule) >= _size(self.best.schedule)):
             return False
         self.best = found
         return True
 
     def _choices(self) -> list[Choice]:
         return [d.choice for d in self.best.schedule.decisions]
+
+
+def _size(schedule: Schedule) -> tuple[int, int, int]:
+    """(faults, switches, steps)."""
+    return sum(d.choice.action is not Action.RUN for d in schedule.decisions), *size(schedule)
 
 
 def _units(worker: Worker) -> Iterator[list[str]]:

@@ -22,11 +22,11 @@ def retry_name(scenario: Scenario, worker: str) -> str:
 
 
 def retried(scenario: Scenario, worker: str) -> Scenario:
-    """``scenario`` with ``worker`` first and its retry, a fresh worker with the same statements, second. Raises
-    `UsageError` when there is no such worker."""
+    """``scenario`` with ``worker`` first and its retry second: a fresh worker with the same statements, that begins
+    when the first has ended. Raises `UsageError` when there is no such worker."""
     struck = next((w for w in scenario.workers if w.name == worker), None)
     if struck is None:
         raise UsageError(f"{scenario.file} has no worker {worker!r} any more: it was struck by the saved fault")
     others = tuple(w for w in scenario.workers if w is not struck)
-    retry = replace(struck, name=retry_name(scenario, worker))
+    retry = replace(struck, name=retry_name(scenario, worker), after=(*struck.after, worker))
     return replace(scenario, workers=(struck, retry, *others), interleavings=(INSIDE,))

@@ -56,8 +56,8 @@ def judged(result: ScenarioResult, matrix: FaultMatrix) -> tuple[Verdict, Verdic
     """(verdict, observed) of campaign and matrix together. A red cell is a violation, unless each check that it
     violates is one that the scenario documents; a matrix in which nothing struck shows nothing."""
     red = [c for c in matrix.cells if c.outcome is FaultOutcome.VIOLATED]
-    if red:
-        seen = {check for c in red for check in c.checks}
+    seen = {check for c in red for check in c.checks} | set(matrix.drawn.checks if matrix.drawn is not None else ())
+    if seen:
         if not seen <= set(result.expect):
             return Verdict.VIOLATION, Verdict.VIOLATION
         if seen == set(result.expect) and result.observed is not Verdict.VIOLATION:
@@ -76,4 +76,8 @@ def sentence(matrix: FaultMatrix) -> str:
     points = len({(c.worker, c.position) for c in matrix.cells})
     text = f"Faults struck {fired} times at {points} points, each followed by a retry; "
     text += f"{red} of these executions violated something." if red else "nothing was violated."
+    if matrix.drawn is not None and matrix.drawn.executed:
+        struck = sum(matrix.drawn.struck.values())
+        text += f" In mid-race, in drawn orders, they struck {struck} times in {matrix.drawn.executed} executions; "
+        text += "the last one violated something." if matrix.drawn.checks else "nothing was violated."
     return text if matrix.complete else f"{text} The time was up before the matrix was complete."

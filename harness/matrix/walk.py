@@ -1,4 +1,4 @@
-"""Walks the matrix: one execution per worker, point and fault, each judged by the ordinary checks."""
+"""Walks the matrix: one execution per worker, point and fault; then faults in mid-race. The ordinary checks judge."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from harness.campaign import Options
 from harness.checks import judge
 from harness.found import Found, confirmed
+from harness.matrix.drawn import EXECUTIONS, Drawing
 from harness.matrix.evidence import fired, left
 from harness.matrix.retry import retried
+from harness.matrix.strikable import strikable
 from harness.model import (
     FAULTS,
-    Action,
     Counterexample,
     FaultCell,
     FaultMatrix,
@@ -46,20 +47,44 @@ class Walk:
     def run(self) -> FaultMatrix:
         """The whole matrix, as far as the time allows. Leaves the stage with another scenario than it found. Raises
         `HarnessError`."""
+        drawing = Drawing(self.scenario, self.stage, self.faults, self.options, self.server)
         for worker in self.scenario.workers:
             self.stage.play(retried(self.scenario, worker.name))
             struck, retry = self.stage.scenario.workers[:2]
             for position, step, name in self._places(struck):
                 if self.options.out_of_time:
                     self.complete = False
-                    return self._matrix()
+                    return self._matrix(drawing)
                 self.cells.append(self._cell(struck, retry, position, step, name))
-        return self._matrix()
+            self._draw(drawing, struck)
+        self.complete = self.complete and not (self.options.out_of_time and drawing.found is None)
+        return self._matrix(drawing)
 
-    def _matrix(self) -> FaultMatrix:
+    def _draw(self, drawing: Drawing, struck: Worker) -> None:
+        """Where no cell is red yet: what a worker that ran alone has violated needs no race."""
+        points = len({c.position for c in self.cells if c.worker == struck.name})
+        if not points or drawing.found is not None or any(c.outcome is FaultOutcome.VIOLATED for c in self.cells):
+            return
+        share = -(-(self.options.schedules or EXECUTIONS) // len(self.scenario.workers))
+
+        def done() -> None:
+            self.executed += 1
+            self.done(self.executed, len(self.examples))
+
+        drawing.draw(struck, points, share, done)
+        if drawing.found is not None:
+            self._keep(drawing.found, drawing.replay)
+
+    def _matrix(self, drawing: Drawing) -> FaultMatrix:
         steps = {c.step for c in self.cells}
         labels = {s.id: s.label for s in self.stage.sites if s.id in steps}
-        return FaultMatrix(faults=self.faults, cells=tuple(self.cells), complete=self.complete, labels=labels)
+        return FaultMatrix(
+            faults=self.faults,
+            cells=tuple(self.cells),
+            complete=self.complete,
+            labels=labels,
+            drawn=drawing.result(),
+        )
 
     def _places(self, worker: Worker) -> Iterator[tuple[int, str, str]]:
         """Every point of the worker's run alone (position, step), with every fault."""
@@ -72,7 +97,7 @@ class Walk:
 
     def _cell(self, worker: Worker, retry: Worker, position: int, step: str, name: str) -> FaultCell:
         action = FAULTS[name]
-        if not _strikable(worker, step, action):
+        if not strikable(worker, action, step):
             return FaultCell(worker=worker.name, position=position, step=step, fault=name,
                              outcome=FaultOutcome.NOTHING, fired=False)  # fmt: skip
         strategy = Faulted(worker.name, position, action)
@@ -116,21 +141,6 @@ class Walk:
                     execution=found.execution,
                     violations=found.violations,
                     replay=replay,
+                    without=tuple(sorted(found.without)),
                 )
             )
-
-
-def _strikable(worker: Worker, step: str, action: Action) -> bool:
-    """Whether there is anything for the fault to strike before ``step``. Between statements a server runs nothing that
-    could be cancelled or run on; an answer is lost only where one is due: not in mid-statement, and of a statement
-    that is its own transaction the answer comes with the commit, before which no session of a client's is idle."""
-    statement = next((s for s in worker.statements if s.name == step), None)
-    match action:
-        case Action.CANCEL | Action.RUN_ON:
-            return statement is None
-        case Action.LOSE:
-            return statement is not None and not statement.opens
-        case Action.IDLE:
-            own = {f"{s.name}:commit" for s in worker.statements if s.opens}
-            return statement is not None and step not in own
-    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.model import FaultCell, FaultMatrix
+from harness.model import DrawnFaults, FaultCell, FaultMatrix
 
 
 def fault_json(matrix: FaultMatrix) -> dict[str, Any]:
@@ -14,6 +14,16 @@ def fault_json(matrix: FaultMatrix) -> dict[str, Any]:
         "complete": matrix.complete,
         "fired": {name: sum(c.fired for c in matrix.cells if c.fault == name) for name in matrix.faults},
         "cells": [_cell(cell, matrix) for cell in matrix.cells],
+        **({"drawn": _drawn(matrix.drawn)} if matrix.drawn is not None else {}),
+    }
+
+
+def _drawn(drawn: DrawnFaults) -> dict[str, Any]:
+    return {
+        "executed": drawn.executed,
+        "fired": dict(drawn.struck),
+        "checks": dict(drawn.checks),
+        "replay": drawn.replay,
     }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.cells import cell_len
 
-from harness.model import FaultCell, FaultMatrix, FaultOutcome, RunResult
+from harness.model import DrawnFaults, FaultCell, FaultMatrix, FaultOutcome, RunResult
 from harness.report.console import plain_console
 from harness.report.fault_grid import HELD, NOTHING, VIOLATED, grid_rows, headings
 from harness.report.fault_png import fault_png
@@ -50,7 +50,19 @@ def fault_lines(matrix: FaultMatrix) -> list[str]:
     lines.append(f"{plural(struck, 'fault')} struck, as the events show")
     if not matrix.complete:
         lines.append("the time was up: points are missing")
-    return [*lines, *_red_lines(matrix)]
+    return [*lines, *_red_lines(matrix), *_drawn_lines(matrix.drawn)]
+
+
+def _drawn_lines(drawn: DrawnFaults | None) -> list[str]:
+    """Faults in mid-race: how many struck, and the first violation."""
+    if drawn is None or not drawn.executed:
+        return []
+    struck = ", ".join(f"{name} {times}" for name, times in drawn.struck.items())
+    lines = [f"in mid-race, {plural(drawn.executed, 'execution')} in drawn orders; struck: {struck}"]
+    if drawn.checks:
+        lines.append(f"{VIOLATED} the last one: {', '.join(drawn.checks)}")
+        lines += [f"    again harness replay {drawn.replay}"] if drawn.replay else []
+    return lines
 
 
 def _red_lines(matrix: FaultMatrix) -> list[str]:

@@ -109,6 +109,39 @@ def test_a_refund_that_is_not_idempotent_is_red_where_its_effect_outlives_the_an
     assert "key `faults`" in refused.stderr
 
 
+def test_in_mid_race_every_fault_strikes_the_shipped_functions_and_the_same_seed_draws_the_same(tmp_path: Path) -> None:
+    drawn = []
+    for name in ("first", "second"):
+        done = harness("run", str(SHIPPED), "--schedules", "60", "--out", str(tmp_path / name))
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        drawn.append(matrix_of(tmp_path / name)["drawn"])
+    assert drawn[0] == drawn[1]
+    assert drawn[0]["executed"] == 60
+    assert all(drawn[0]["fired"].values())
+    assert not drawn[0]["checks"]
+    assert "in mid-race, 60 executions in drawn orders" in done.stdout
+
+
+def test_a_race_that_no_cell_shows_is_found_in_mid_race_and_loses_the_fault_that_it_does_not_need(
+    tmp_path: Path,
+) -> None:
+    """Without its row lock the function is right whenever its workers come one after the other, struck or not."""
+    path = tmp_path / "unlocked.yaml"
+    text = (ROOT / "scenarios" / "unlocked_inside.yaml").read_text().split("orders:")[0]
+    serially = "orders:\n  - [original.refund, retry.refund]\n"
+    path.write_text(f"{text}{serially}faults: [crash, lost_answer]\n")
+    done = harness("run", str(path), "--out", str(tmp_path / "out"))
+    assert (done.returncode, done.stderr) == (1, ""), done.stdout
+    matrix = matrix_of(tmp_path / "out")
+    assert not [c for c in matrix["cells"] if c["outcome"] == "violated"]
+    assert "one_refund_per_job" in matrix["drawn"]["checks"]
+    saved = matrix["drawn"]["replay"]
+    assert "kill" not in Path(saved).read_text().split("\n\n")[1]
+    again = harness("replay", saved, "--times", "3")
+    assert again.returncode == 1, again.stderr
+    assert "reproduced 3 of 3" in again.stdout
+
+
 def test_the_old_workers_three_calls_are_red_between_its_refund_and_its_mark(tmp_path: Path) -> None:
     """The bug that a retry after a fault brings about without any concurrency; documented, so the run passes."""
     path = tmp_path / "legacy.yaml"

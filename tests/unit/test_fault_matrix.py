@@ -14,6 +14,7 @@ from harness.matrix.verdict import judged, sentence
 from harness.model import (
     Action,
     Choice,
+    DrawnFaults,
     Event,
     EventKind,
     Execution,
@@ -191,3 +192,31 @@ def test_the_picture_is_one_and_the_same_for_equal_matrices() -> None:
     assert picture != fault_png(replace(MATRIX, cells=(HELD, NOTHING)), "a name with $ and _")
     many = replace(MATRIX, cells=tuple(replace(HELD, position=i) for i in range(MOST_ROWS + 5)))
     assert fault_png(many, "many").startswith(b"\x89PNG")
+
+
+DRAWN = DrawnFaults(executed=7, struck={"crash": 2, "cancel": 0, "lost_answer": 4})
+RED_DRAWN = replace(DRAWN, checks={"ledger_chain": 1}, replay="r/y.schedule")
+
+
+def test_a_violation_in_mid_race_counts_as_one_of_the_matrix() -> None:
+    green = replace(MATRIX, cells=(HELD,), drawn=DRAWN)
+    assert judged(RESULT, green) == (Verdict.PASS, Verdict.PASS)
+    assert "struck 6 times in 7 executions; nothing was violated" in sentence(green)
+    red = replace(green, drawn=RED_DRAWN)
+    assert judged(RESULT, red) == (Verdict.VIOLATION, Verdict.VIOLATION)
+    assert judged(replace(RESULT, expect=("ledger_chain",)), red) == (Verdict.PASS, Verdict.VIOLATION)
+    assert "the last one violated something" in sentence(red)
+
+
+def test_faults_in_mid_race_are_told() -> None:
+    lines = "\n".join(fault_lines(replace(MATRIX, cells=(HELD,), drawn=RED_DRAWN)))
+    assert "in mid-race, 7 executions in drawn orders; struck: crash 2, cancel 0, lost_answer 4" in lines
+    assert "the last one: ledger_chain" in lines
+    assert "harness replay r/y.schedule" in lines
+    assert "mid-race" not in "\n".join(fault_lines(MATRIX))
+    assert json.loads(json.dumps(fault_json(replace(MATRIX, drawn=RED_DRAWN))))["drawn"] == {
+        "executed": 7,
+        "fired": {"crash": 2, "cancel": 0, "lost_answer": 4},
+        "checks": {"ledger_chain": 1},
+        "replay": "r/y.schedule",
+    }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from orders import choices, taken, words
 
-from harness.model import Choice, Execution, Statement, StatementKind, Worker
+from harness.model import Action, Choice, Decision, Execution, Schedule, Statement, StatementKind, Worker
 from harness.schedule import size
 from harness.shrink import MAX_ATTEMPTS, Shrunk, shrink
 
@@ -107,3 +108,30 @@ def test_it_never_grows_and_keeps_what_is_needed(order: list[str], needed: set[s
     assert size(found.execution.schedule) <= size(taken(" ".join(order)).schedule)
     assert [s for s in words(found.execution).split() if s in needed] == relevant
     assert choices(words(found.execution))
+
+
+def struck_run(*taken_choices: Choice) -> Execution:
+    decisions = tuple(Decision(choice=c, enabled=()) for c in taken_choices)
+    return replace(taken("a.x"), schedule=Schedule(seed=0, decisions=decisions))
+
+
+CRASH = Choice(worker="a", action=Action.KILL)
+LOST = Choice(worker="a", step="y", action=Action.LOSE)
+A_X, A_Y, B_X = (Choice(worker=w, step=s) for w, s in (("a", "x"), ("a", "y"), ("b", "x")))
+
+
+def test_a_fault_that_is_not_needed_goes_and_what_it_struck_is_run() -> None:
+    def attempt(without: frozenset[str], wanted: Sequence[Choice]) -> Execution | None:
+        return None if without or B_X not in wanted else struck_run(*wanted)
+
+    found = shrink(struck_run(A_X, B_X, LOST), WORKERS[:2], attempt)
+    assert {d.choice for d in found.execution.schedule.decisions} == {A_X, B_X, A_Y}
+
+
+def test_a_fault_that_is_needed_stays_and_its_double_goes() -> None:
+    def attempt(without: frozenset[str], wanted: Sequence[Choice]) -> Execution | None:
+        return None if without or CRASH not in wanted else struck_run(*wanted)
+
+    found = shrink(struck_run(A_X, LOST, CRASH, B_X), WORKERS[:2], attempt)
+    actions = [d.choice.action for d in found.execution.schedule.decisions]
+    assert (actions.count(Action.KILL), actions.count(Action.LOSE)) == (1, 0)

@@ -1,0 +1,21 @@
+"""Where a fault finds something to strike."""
+
+from __future__ import annotations
+
+from harness.model import Action, Worker
+
+
+def strikable(worker: Worker, action: Action, step: str) -> bool:
+    """Whether there is anything for the fault to strike before ``step``. Between statements a server runs nothing that
+    could be cancelled or run on; an answer is lost only where one is due: not in mid-statement, and of a statement
+    that is its own transaction the answer comes with the commit, before which no session of a client's is idle."""
+    statement = next((s for s in worker.statements if s.name == step), None)
+    match action:
+        case Action.CANCEL | Action.RUN_ON:
+            return statement is None
+        case Action.LOSE:
+            return statement is not None and not statement.opens
+        case Action.IDLE:
+            own = {f"{s.name}:commit" for s in worker.statements if s.opens}
+            return statement is not None and step not in own
+    return True
