@@ -12,7 +12,7 @@ from harness.campaign import Options
 from harness.checks import judge
 from harness.found import Found, confirmed, shrunk
 from harness.matrix.evidence import fired
-from harness.matrix.strikable import strikable
+from harness.matrix.strikable import strikable_in_race
 from harness.model import FAULTS, DrawnFaults, Execution, Scenario, Violation, Worker
 from harness.saving import save_counterexample
 from harness.stage import Stage
@@ -51,7 +51,7 @@ class Drawing:
             drawn = random.Random(f"faults {seed} {worker.name} {i}")
             name, position = drawn.choice(self.faults), drawn.randrange(points)
             action = FAULTS[name]
-            strategy = Struck(inner[i % 2], worker.name, position, action, partial(strikable, worker, action))
+            strategy = Struck(inner[i % 2], worker.name, position, action, partial(strikable_in_race, worker, action))
             strategy.start()
             execution = self.stage.execute(strategy, self.stage.next_number(), seed=seed)
             self.executed += 1

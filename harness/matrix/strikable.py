@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.model import Action, Worker
+from harness.model import Action, StatementKind, Worker
 
 
 def strikable(worker: Worker, action: Action, step: str) -> bool:
@@ -19,3 +19,12 @@ def strikable(worker: Worker, action: Action, step: str) -> bool:
             own = {f"{s.name}:commit" for s in worker.statements if s.opens}
             return statement is not None and step not in own
     return True
+
+
+def strikable_in_race(worker: Worker, action: Action, step: str) -> bool:
+    """The same where others are under way: a statement that may have to wait for one of them must not be told to take
+    effect here and now, so an answer is lost of what never waits."""
+    if action is Action.LOSE:
+        kind = next((s.kind for s in worker.statements if s.name == step), None)
+        return kind in (StatementKind.BEGIN, StatementKind.COMMIT)
+    return strikable(worker, action, step)

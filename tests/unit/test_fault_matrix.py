@@ -10,6 +10,7 @@ import pytest
 from harness.errors import UsageError
 from harness.matrix.evidence import fired, left
 from harness.matrix.retry import retried
+from harness.matrix.strikable import strikable, strikable_in_race
 from harness.matrix.verdict import judged, sentence
 from harness.model import (
     Action,
@@ -26,6 +27,7 @@ from harness.model import (
     ScenarioResult,
     Schedule,
     Statement,
+    StatementKind,
     Verdict,
     Worker,
 )
@@ -220,3 +222,12 @@ def test_faults_in_mid_race_are_told() -> None:
         "checks": {"ledger_chain": 1},
         "replay": "r/y.schedule",
     }
+
+
+def test_in_mid_race_only_what_never_waits_is_told_to_take_effect() -> None:
+    commit = Statement(name="commit", sql="COMMIT", kind=StatementKind.COMMIT)
+    worker = replace(A, statements=(*A.statements, commit))
+    assert strikable(worker, Action.LOSE, "s")
+    assert not strikable_in_race(worker, Action.LOSE, "s")
+    assert strikable_in_race(worker, Action.LOSE, "commit")
+    assert strikable_in_race(worker, Action.KILL, "s")
