@@ -13,7 +13,7 @@ from harness.checks import judge
 from harness.checks.protocol import Context
 from harness.checks.vacuity import changed, overlapped
 from harness.errors import HarnessError, UsageError
-from harness.found import confirmed, shrunk
+from harness.found import Found, kept
 from harness.meaning import meaning
 from harness.model import (
     Counterexample,
@@ -245,17 +245,16 @@ class _Campaign:
         known = {v.check for c in tally.counterexamples for v in c.violations}
         if checks - known:
             count = len(tally.counterexamples) + 1
-            # Saved before anything else is tried with it.
-            replay = save_counterexample(
-                self.options.folder, self.scenario, self.server, index, execution, violations, count
-            )
-            found = confirmed(stage, execution, order, violations)
-            if not isinstance(interleaving, Order | Follow):
-                found = shrunk(stage, found, expected & checks or {violations[0].check})
-                save_counterexample(
+
+            def save(found: Found) -> str:
+                return save_counterexample(
                     self.options.folder, self.scenario, self.server, index, found.execution, found.violations, count,
                     found.without,
                 )  # fmt: skip
+
+            searched = not isinstance(interleaving, Order | Follow)
+            target = expected & checks or {violations[0].check} if searched else set()
+            found, replay = kept(stage, execution, order, violations, target, save)
             tally.counterexamples.append(
                 Counterexample(
                     scenario=self.scenario.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -37,6 +37,25 @@ def confirmed(stage: Stage, execution: Execution, order: Order | None, violation
         )
     told = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in violations)
     return Found(execution=execution, violations=told)
+
+
+def kept(
+    stage: Stage,
+    execution: Execution,
+    order: Order | None,
+    violations: Sequence[Violation],
+    target: Collection[str],
+    save: Callable[[Found], str],
+) -> tuple[Found, str]:
+    """What is known in the end of a violation, and where ``save`` has put it: saved before anything else is tried with
+    it, then confirmed, and unless ``target`` is empty made smaller (see `shrunk`) and saved in its place. Raises
+    `NondeterminismError`."""
+    path = save(Found(execution=execution, violations=tuple(violations)))
+    found = confirmed(stage, execution, order, violations)
+    if target:
+        found = shrunk(stage, found, target)
+        path = save(found)
+    return found, path
 
 
 def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:

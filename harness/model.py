@@ -170,6 +170,11 @@ class Statement:
     """Which attempt of its worker it belongs to, from 1, ascending: a later one begins only when this one failed."""
 
     @property
+    def may_wait(self) -> bool:
+        """Whether it could come to wait for another transaction: one that begins or ends its own cannot."""
+        return self.kind not in (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK)
+
+    @property
     def chains(self) -> bool:
         """A COMMIT or ROLLBACK that begins the next transaction at once."""
         return self.kind in (StatementKind.COMMIT, StatementKind.ROLLBACK) and _AND_CHAIN.search(self.sql) is not None
@@ -247,6 +252,10 @@ class Choice:
     worker: str
     step: str = ""
     action: Action = Action.RUN
+
+    def struck_by(self, fault: Action) -> Choice:
+        """``fault`` in place of this step."""
+        return Choice(worker=self.worker, step="" if fault.strikes else self.step, action=fault)
 
     def __str__(self) -> str:
         if self.action is Action.RUN:

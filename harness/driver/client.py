@@ -126,8 +126,8 @@ class Client:
 
     @property
     def may_wait(self) -> bool:
-        """Whether its next statement could begin to wait: a commit or rollback cannot."""
-        return self.statement.kind not in (StatementKind.COMMIT, StatementKind.ROLLBACK, StatementKind.BEGIN)
+        """Whether its next statement could begin to wait."""
+        return self.statement.may_wait
 
 
 def meets(condition: Mapping[str, Json], rows: list[dict[str, Json]]) -> bool:

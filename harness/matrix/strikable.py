@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.model import Action, StatementKind, Worker
+from harness.model import Action, Worker
 
 
 def strikable(worker: Worker, action: Action, step: str) -> bool:
@@ -24,7 +24,5 @@ def strikable(worker: Worker, action: Action, step: str) -> bool:
 def strikable_in_race(worker: Worker, action: Action, step: str) -> bool:
     """The same where others are under way: a statement that may have to wait for one of them must not be told to take
     effect here and now, so an answer is lost of what never waits."""
-    if action is Action.LOSE:
-        kind = next((s.kind for s in worker.statements if s.name == step), None)
-        return kind in (StatementKind.BEGIN, StatementKind.COMMIT)
-    return strikable(worker, action, step)
+    may_wait = any(s.may_wait for s in worker.statements if s.name == step)
+    return strikable(worker, action, step) and not (action is Action.LOSE and may_wait)

@@ -55,8 +55,9 @@ def with_faults(
 def judged(result: ScenarioResult, matrix: FaultMatrix) -> tuple[Verdict, Verdict]:
     """(verdict, observed) of campaign and matrix together. A red cell is a violation, unless each check that it
     violates is one that the scenario documents; a matrix in which nothing struck shows nothing."""
-    red = [c for c in matrix.cells if c.outcome is FaultOutcome.VIOLATED]
-    seen = {check for c in red for check in c.checks} | set(matrix.drawn.checks if matrix.drawn is not None else ())
+    seen = {check for c in matrix.cells for check in c.checks}
+    if matrix.drawn is not None:
+        seen |= set(matrix.drawn.checks)
     if seen:
         if not seen <= set(result.expect):
             return Verdict.VIOLATION, Verdict.VIOLATION

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from harness.campaign import Options
-from harness.checks import judge
-from harness.found import Found, confirmed
+from harness.found import Found, kept
 from harness.matrix.drawn import EXECUTIONS, Drawing
-from harness.matrix.evidence import fired, left
+from harness.matrix.evidence import left
 from harness.matrix.retry import retried
 from harness.matrix.strikable import strikable
+from harness.matrix.strike import strike
 from harness.model import (
     FAULTS,
     Counterexample,
@@ -42,49 +42,50 @@ class Walk:
     cells: list[FaultCell] = field(default_factory=list)
     examples: list[Counterexample] = field(default_factory=list)
     executed: int = 0
-    complete: bool = True
 
     def run(self) -> FaultMatrix:
         """The whole matrix, as far as the time allows. Leaves the stage with another scenario than it found. Raises
         `HarnessError`."""
         drawing = Drawing(self.scenario, self.stage, self.faults, self.options, self.server)
+        complete = True
         for worker in self.scenario.workers:
             self.stage.play(retried(self.scenario, worker.name))
             struck, retry = self.stage.scenario.workers[:2]
-            for position, step, name in self._places(struck):
-                if self.options.out_of_time:
-                    self.complete = False
-                    return self._matrix(drawing)
-                self.cells.append(self._cell(struck, retry, position, step, name))
-            self._draw(drawing, struck)
-        self.complete = self.complete and not (self.options.out_of_time and drawing.found is None)
-        return self._matrix(drawing)
-
-    def _draw(self, drawing: Drawing, struck: Worker) -> None:
-        """Where no cell is red yet: what a worker that ran alone has violated needs no race."""
-        points = len({c.position for c in self.cells if c.worker == struck.name})
-        if not points or drawing.found is not None or any(c.outcome is FaultOutcome.VIOLATED for c in self.cells):
-            return
-        share = -(-(self.options.schedules or EXECUTIONS) // len(self.scenario.workers))
-
-        def done() -> None:
-            self.executed += 1
-            self.done(self.executed, len(self.examples))
-
-        drawing.draw(struck, points, share, done)
-        if drawing.found is not None:
-            self._keep(drawing.found, drawing.replay)
-
-    def _matrix(self, drawing: Drawing) -> FaultMatrix:
+            complete = self._walk(struck, retry) and self._draw(drawing, struck)
+            if not complete:
+                break
         steps = {c.step for c in self.cells}
-        labels = {s.id: s.label for s in self.stage.sites if s.id in steps}
         return FaultMatrix(
             faults=self.faults,
             cells=tuple(self.cells),
-            complete=self.complete,
-            labels=labels,
+            complete=complete,
+            labels={s.id: s.label for s in self.stage.sites if s.id in steps},
             drawn=drawing.result(),
         )
+
+    def _walk(self, struck: Worker, retry: Worker) -> bool:
+        """The worker's cells; False when the time was up before the last one."""
+        for position, step, name in self._places(struck):
+            if self.options.out_of_time:
+                return False
+            self.cells.append(self._cell(struck, retry, position, step, name))
+        return True
+
+    def _draw(self, drawing: Drawing, struck: Worker) -> bool:
+        """The worker's share of the faults in mid-race; False when the time was up before that. None where something is
+        red already: what a worker that ran alone has violated needs no race."""
+        points = len({c.position for c in self.cells if c.worker == struck.name})
+        if not points or drawing.found is not None or any(c.outcome is FaultOutcome.VIOLATED for c in self.cells):
+            return True
+        share = -(-(self.options.schedules or EXECUTIONS) // len(self.scenario.workers))
+        in_time = drawing.draw(struck, points, share, self._count)
+        if drawing.found is not None:
+            self._keep(drawing.found, drawing.replay)
+        return in_time
+
+    def _count(self) -> None:
+        self.executed += 1
+        self.done(self.executed, len(self.examples))
 
     def _places(self, worker: Worker) -> Iterator[tuple[int, str, str]]:
         """Every point of the worker's run alone (position, step), with every fault."""
@@ -100,34 +101,32 @@ class Walk:
         if not strikable(worker, action, step):
             return FaultCell(worker=worker.name, position=position, step=step, fault=name,
                              outcome=FaultOutcome.NOTHING, fired=False)  # fmt: skip
-        strategy = Faulted(worker.name, position, action)
-        strategy.start()
-        execution = self.stage.execute(strategy, self.stage.next_number(), seed=self.options.seed)
-        self.executed += 1
-        context = self.stage.context(execution, None)
-        if self.options.watch is not None:
-            self.options.watch(context)
-        violations = [v for result in judge(context) for v in result.violations]
-        struck = fired(execution, worker.name, action, strategy.turn)
-        remains = left(execution, retry.name)
+        struck = strike(self.stage, Faulted(worker.name, position, action), self.options)
+        violations = struck.violations
         replay = ""
         if violations:
-            replay = save_counterexample(
-                self.options.folder, self.scenario, self.server, 0, execution, violations,
-                f"{worker.name}-{position}-{name}", retry=worker.name,
-            )  # fmt: skip
-            self._keep(confirmed(self.stage, execution, None, violations), replay)
-        self.done(self.executed, len(self.examples))
+
+            def save(found: Found) -> str:
+                return save_counterexample(
+                    self.options.folder, self.scenario, self.server, 0, found.execution, found.violations,
+                    f"{worker.name}-{position}-{name}", retry=worker.name,
+                )  # fmt: skip
+
+            found, replay = kept(self.stage, struck.execution, None, violations, (), save)
+            self._keep(found, replay)
+        self._count()
+        outcome = FaultOutcome.HELD if struck.fired else FaultOutcome.NOTHING
+        outcome = FaultOutcome.VIOLATED if violations else outcome
         return FaultCell(
             worker=worker.name,
             position=position,
             step=step,
             fault=name,
-            outcome=FaultOutcome.VIOLATED if violations else FaultOutcome.HELD if struck else FaultOutcome.NOTHING,
-            fired=struck,
+            outcome=outcome,
+            fired=struck.fired,
             checks=dict(Counter(v.check for v in violations)),
             message=violations[0].message if violations else "",
-            left=remains,
+            left=left(struck.execution, retry.name),
             replay=replay,
         )
 

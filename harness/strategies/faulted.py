@@ -45,6 +45,5 @@ class Faulted(Once):
                 self._taken += 1
                 return own
             self.turn = self._taken
-            step = own.step if not self.action.strikes else ""
-            return Choice(worker=self.worker, step=step, action=self.action)
+            return own.struck_by(self.action)
         return enabled[0] if enabled else None
