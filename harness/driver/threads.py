@@ -116,13 +116,14 @@ class _Threads:
             with self._lock:
                 self._recorder.turn += i > 0
                 self._recorder.note(EventKind.INVOKE, worker.name, statement.name, sql=statement.sql)
+                beside = tuple(w.name for w in self._workers if w.name in self._under_way)
             reply = _sent(connection, statement.sql)
             if "lost" in reply:
                 message = f"connection lost: {reply['lost']}"
                 self._note(EventKind.INFO, worker, i, sqlstate=reply.get("sqlstate"), message=message)
                 return
             if "error" in reply:
-                self._note_failure(worker, i, reply)
+                self._note_failure(worker, i, reply, beside)
                 if not worker.keep_going:
                     if connection.transaction_status != pq.TransactionStatus.IDLE:
                         connection.exec_(b"ROLLBACK")
@@ -135,11 +136,11 @@ class _Threads:
                     self._note(EventKind.END, worker, i, message="its own `if` says stop")
                     return
 
-    def _note_failure(self, worker: Worker, i: int, reply: Message) -> None:
+    def _note_failure(self, worker: Worker, i: int, reply: Message, beside: Sequence[str]) -> None:
+        """``beside``: the workers that were under way when the statement was sent, itself included. Who else was in a
+        cycle the server does not tell: some of these. By now they may have ended, since the error set them free."""
         if reply["sqlstate"] == DEADLOCK_DETECTED:
-            with self._lock:  # who else was in the cycle the server does not tell: one of those under way
-                blockers = tuple(w.name for w in self._workers if w.name in self._under_way)
-            self._note(EventKind.DEADLOCK, worker, i, blockers=blockers)
+            self._note(EventKind.DEADLOCK, worker, i, blockers=tuple(beside))
         self._note(EventKind.FAIL, worker, i, message=reply["error"], sqlstate=reply["sqlstate"])
         again = next_attempt(worker, i, reply["sqlstate"])
         if not worker.keep_going and again is None and not is_last_of_attempt(worker, i):

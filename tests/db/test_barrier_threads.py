@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from psycopg import pq
 from small_mutants import SLOW, TAKE, write_mutant, write_system
 
 from harness.checks import judge
+from harness.driver import threads
 from harness.driver.pool import WorkerPool
+from harness.driver.wire import Message
 from harness.errors import UserSqlError
 from harness.model import EventKind, Execution, Scenario, Search, Worker
 from harness.mutants.files import read_mutant
@@ -122,7 +126,26 @@ def test_what_is_left_open_is_told(
     assert {row["worker"] for row in execution.history.liveness.locks} == {"w1"}
 
 
-def test_a_deadlock_is_told(system: Path, target: EmbeddedTarget, databases: Databases, pool: WorkerPool) -> None:
+@pytest.mark.parametrize("late", [False, True])
+def test_a_deadlock_is_told(
+    late: bool,
+    system: Path,
+    target: EmbeddedTarget,
+    databases: Databases,
+    pool: WorkerPool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``late``: the other worker, set free by the error, has ended before the victim's thread gets to tell of it."""
+    answered = threads._sent
+
+    def sent(connection: pq.abc.PGconn, text: str) -> Message:
+        reply = answered(connection, text)
+        if late and reply.get("sqlstate") == "40P01":
+            time.sleep(0.5)
+        return reply
+
+    monkeypatch.setattr(threads, "_sent", sent)
+
     def crossing(one: int, other: int) -> tuple[str, ...]:
         return ("BEGIN", f"SELECT pg_advisory_xact_lock({one}), pg_sleep(0.05)",
                 f"SELECT pg_advisory_xact_lock({other})", "COMMIT")  # fmt: skip
