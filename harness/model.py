@@ -7,6 +7,7 @@ A *scenario* describes workers and interleavings. A *schedule* is a list of *cho
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -168,11 +169,6 @@ class Statement:
     """Sent together with a BEGIN of its own: its commit is then a step of its own, the next statement."""
     attempt: int = 1
     """Which attempt of its worker it belongs to, from 1, ascending: a later one begins only when this one failed."""
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether it could come to wait for another transaction: one that begins or ends its own cannot."""
-        return self.kind not in (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK)
 
     @property
     def chains(self) -> bool:
@@ -541,12 +537,13 @@ class FaultCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnFaults:
-    """Executions in which everybody runs in a drawn order, and a drawn fault strikes one worker at a drawn point.
-    ``struck``: by fault, those whose events show that it did. ``checks``: violated by the first one that was red, made
-    smaller, with how many violations each; ``replay``: path of its schedule."""
+    """Executions in which everybody runs in a drawn order, and a fault strikes one worker on its way, each fault at
+    each of its points in turn. ``struck``: (worker, step, fault) → executions whose events show that it struck before
+    that step. ``checks``: violated by the first one that was red, made smaller, with how many violations each;
+    ``replay``: path of its schedule."""
 
     executed: int
-    struck: Mapping[str, int]
+    struck: Mapping[tuple[str, str, str], int]
     checks: Mapping[str, int] = field(default_factory=dict)
     replay: str = ""
 
@@ -562,6 +559,13 @@ class FaultMatrix:
     complete: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     drawn: DrawnFaults | None = None
+
+    @property
+    def times(self) -> Mapping[tuple[str, str, str], int]:
+        """(worker, step, fault) → how many times it struck there, in the matrix and in mid-race; only where it did."""
+        found = Counter((c.worker, c.step, c.fault) for c in self.cells if c.fired)
+        found.update(self.drawn.struck if self.drawn is not None else {})
+        return {place: n for place, n in found.items() if n}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

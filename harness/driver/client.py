@@ -124,11 +124,6 @@ class Client:
         """Were the client to die now in mid-statement, could the statement have taken effect all the same?"""
         return not self.in_transaction or self.statement.kind is StatementKind.COMMIT
 
-    @property
-    def may_wait(self) -> bool:
-        """Whether its next statement could begin to wait."""
-        return self.statement.may_wait
-
 
 def meets(condition: Mapping[str, Json], rows: list[dict[str, Json]]) -> bool:
     """The client's own ``if``: the first row has each given value; a single JSON object counts as the row itself."""

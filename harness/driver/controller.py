@@ -120,7 +120,8 @@ class _Run:
         self.locks = Locks(observer, self.clients, owned=owned)
         countable = owned and observer.connection.info.server_version >= 150000
         self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
-        self.faults = Faults(observer, self.recorder, self.doors, bound_s=STEP_BOUND_S)
+        exact = plan.points is None
+        self.faults = Faults(observer, self.recorder, self.doors, bound_s=STEP_BOUND_S, exact=exact)
         self.waiting = Waiting(
             self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,
             self._note_commit, held=plan.points is not None,
@@ -187,11 +188,9 @@ class _Run:
             raise DriverError(f"{choice}: {client.name} {state}")
         if (other := self.doors.runaway(client)) is not None:
             raise DriverError(f"{choice}: {other.name} was promised to go on, and has")
+        may_wait = choice.action is Action.LOSE
         if choice.action is Action.RUN:
             self.effects.let_go(client)
-        if choice.action is not Action.RUN:
-            may_wait = choice.action is Action.LOSE and client.may_wait
-        else:
             blocked = [c for c in (*self.clients, *self.locks.orphans) if c.state in (State.BLOCKED, State.DEAD)]
             may_wait = self.effects.may_wait(client, blocked)
         if may_wait:

@@ -11,6 +11,7 @@ import time
 
 from harness.driver.client import Client, State
 from harness.driver.doors import Doors
+from harness.driver.locks import DEADLOCK_QUIET_S
 from harness.driver.observer import Observer
 from harness.driver.recorder import Recorder
 from harness.errors import DriverError
@@ -23,12 +24,14 @@ _LOOK_S = 0.001
 class Faults:
     """Strikes workers and writes down what that means for the operation they had in flight.
 
-    ``bound_s``: how long anything may take. Each fault returns True when the worker's backend lives on because it
+    ``bound_s``: how long anything may take. ``exact``: what is done was written down step by step, by somebody who says
+    what takes effect. Each fault returns True when the worker's backend lives on because it
     waits for a lock: it has not noticed, and goes on when it is set free.
     """
 
-    def __init__(self, observer: Observer, recorder: Recorder, doors: Doors, *, bound_s: float) -> None:
-        self._observer, self._recorder, self._doors, self._bound_s = observer, recorder, doors, bound_s
+    def __init__(self, observer: Observer, recorder: Recorder, doors: Doors, *, bound_s: float, exact: bool) -> None:
+        self._observer, self._recorder, self._doors = observer, recorder, doors
+        self._bound_s, self._exact = bound_s, exact
 
     def strike(self, client: Client, action: Action) -> bool:
         """Do ``action``, which is a fault. What finds nothing to strike changes nothing, and says so in an event."""
@@ -71,7 +74,8 @@ class Faults:
         return self._bury(client, "ended by SIGTERM", in_flight)
 
     def lose_answer(self, client: Client) -> bool:
-        """The statement takes effect; SIGKILL strikes the worker before it has read the answer."""
+        """The statement takes effect; SIGKILL strikes the worker before it has read the answer. Where it comes to wait
+        for somebody's lock first, SIGKILL strikes then; but an exact order that says "takes effect" must be right."""
         name = client.statement.name
         self._recorder.note(EventKind.INVOKE, client.name, name, sql=client.statement.sql)
         before = self._observer.session(client.backend)
@@ -82,8 +86,13 @@ class Faults:
             now = self._observer.session(client.backend)
             if now is None or (now[0] != "active" and before is not None and now[1] != before[1]):
                 break
-            if time.monotonic() > deadline or self._observer.waits([client.backend])[client.backend]:
-                raise DriverError(f"{client.choice}!killed: the statement waits for a lock, so it cannot take effect")
+            if self._waits(client):
+                if self._exact:
+                    raise DriverError(f"{client.choice}!killed: it waits for a lock, so it cannot take effect")
+                client.process.kill()
+                return self._bury(client, f"SIGKILL while {name} waits", in_flight=True)
+            if time.monotonic() > deadline:
+                raise DriverError(f"{client.choice}!killed: no answer within {self._bound_s:.0f} s")
             time.sleep(0.0002)
         self._recorder.note(EventKind.INFO, client.name, name, message="took effect; the answer was never read")
         client.process.kill()
@@ -185,6 +194,14 @@ class Faults:
             if select.select([server], [], [], _LOOK_S)[0] and not os.read(server.fileno(), 65536):
                 return sent
         return sent
+
+    def _waits(self, client: Client) -> bool:
+        """Whether its backend waits for a lock, past its deadlock check: what closes a cycle is no wait, but ends."""
+        backend = client.backend
+        before = self._observer.waits([backend])[backend]
+        if not before or not self._observer.waited([backend], DEADLOCK_QUIET_S):
+            return False
+        return self._observer.waits([backend])[backend] == before
 
     def _missed(self, client: Client, message: str) -> bool:
         self._recorder.note(EventKind.FAULT, client.name, message=f"{message}; nothing was struck")

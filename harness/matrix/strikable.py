@@ -19,10 +19,3 @@ def strikable(worker: Worker, action: Action, step: str) -> bool:
             own = {f"{s.name}:commit" for s in worker.statements if s.opens}
             return statement is not None and step not in own
     return True
-
-
-def strikable_in_race(worker: Worker, action: Action, step: str) -> bool:
-    """The same where others are under way: a statement that may have to wait for one of them must not be told to take
-    effect here and now, so an answer is lost of what never waits."""
-    may_wait = any(s.may_wait for s in worker.statements if s.name == step)
-    return strikable(worker, action, step) and not (action is Action.LOSE and may_wait)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from harness.model import DrawnFaults, FaultCell, FaultMatrix
@@ -14,14 +15,18 @@ def fault_json(matrix: FaultMatrix) -> dict[str, Any]:
         "complete": matrix.complete,
         "fired": {name: sum(c.fired for c in matrix.cells if c.fault == name) for name in matrix.faults},
         "cells": [_cell(cell, matrix) for cell in matrix.cells],
-        **({"drawn": _drawn(matrix.drawn)} if matrix.drawn is not None else {}),
+        **({"drawn": _drawn(matrix.drawn, matrix.faults)} if matrix.drawn is not None else {}),
     }
 
 
-def _drawn(drawn: DrawnFaults) -> dict[str, Any]:
+def _drawn(drawn: DrawnFaults, names: Sequence[str]) -> dict[str, Any]:
     return {
         "executed": drawn.executed,
-        "fired": dict(drawn.struck),
+        "fired": {name: sum(n for (_, _, fault), n in drawn.struck.items() if fault == name) for name in names},
+        "places": [
+            {"worker": worker, "site": step, "fault": fault, "fired": n}
+            for (worker, step, fault), n in drawn.struck.items()
+        ],
         "checks": dict(drawn.checks),
         "replay": drawn.replay,
     }

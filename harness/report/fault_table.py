@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from rich.cells import cell_len
 
-from harness.model import DrawnFaults, FaultCell, FaultMatrix, FaultOutcome, RunResult
+from harness.model import FaultCell, FaultMatrix, FaultOutcome, RunResult
 from harness.report.console import plain_console
 from harness.report.fault_grid import HELD, NOTHING, VIOLATED, grid_rows, headings
 from harness.report.fault_png import fault_png
@@ -50,15 +51,24 @@ def fault_lines(matrix: FaultMatrix) -> list[str]:
     lines.append(f"{plural(struck, 'fault')} struck, as the events show")
     if not matrix.complete:
         lines.append("the time was up: points are missing")
-    return [*lines, *_red_lines(matrix), *_drawn_lines(matrix.drawn)]
+    return [*lines, *_red_lines(matrix), *_drawn_lines(matrix)]
 
 
-def _drawn_lines(drawn: DrawnFaults | None) -> list[str]:
-    """Faults in mid-race: how many struck, and the first violation."""
+def _drawn_lines(matrix: FaultMatrix) -> list[str]:
+    """Faults in mid-race: how many struck, how evenly, and the first violation."""
+    drawn = matrix.drawn
     if drawn is None or not drawn.executed:
         return []
-    struck = ", ".join(f"{name} {times}" for name, times in drawn.struck.items())
+    by_fault = Counter[str]()
+    for (_, _, fault), n in drawn.struck.items():
+        by_fault[fault] += n
+    struck = ", ".join(f"{name} {by_fault[name]}" for name in matrix.faults)
     lines = [f"in mid-race, {plural(drawn.executed, 'execution')} in drawn orders; struck: {struck}"]
+    if times := matrix.times:
+        worker, step, fault = least = min(times, key=times.__getitem__)
+        pairs, most = plural(len(times), "pair"), max(times.values())
+        lines.append(f"with the matrix: {pairs} of fault and point, each struck {times[least]} times or more "
+                     f"({fault} before {worker}.{step}), at most {most}")  # fmt: skip
     if drawn.checks:
         lines.append(f"{VIOLATED} the last one: {', '.join(drawn.checks)}")
         lines += [f"    again harness replay {drawn.replay}"] if drawn.replay else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from harness.model import Action, Choice, Effect
@@ -11,8 +12,9 @@ from harness.strategies.protocol import Strategy
 
 class Struck(Once):
     """One execution of ``inner``, in which ``worker`` is struck by ``action`` in place of its step number ``position``
-    (from 0), or of the first one behind it that is ``strikable`` (by its name). ``turn``: that of the fault, None until
-    it was chosen.
+    (from 0), or of the first one behind it that is ``strikable`` (by its name); or, should it come there sooner, when
+    it comes to ``at`` (a step, and for which time, from 1). ``turn``: that of the fault, None until it was chosen;
+    ``step``: the one in whose place it came.
 
     Where a worker stands when it is its turn the ``position``-th time hangs on everybody else's steps too: so a fault
     strikes in mid-race, and not only a worker that runs alone.
@@ -21,12 +23,20 @@ class Struck(Once):
     name = "struck"
 
     def __init__(
-        self, inner: Strategy, worker: str, position: int, action: Action, strikable: Callable[[str], bool]
+        self,
+        inner: Strategy,
+        worker: str,
+        position: int,
+        action: Action,
+        strikable: Callable[[str], bool],
+        at: tuple[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.worker, self.position, self.action = worker, position, action
         self.turn: int | None = None
-        self._inner, self._strikable = inner, strikable
+        self.step = ""
+        self._inner, self._strikable, self._at = inner, strikable, at
+        self._visits = Counter[str]()
         self._turns = self._taken = 0
         self._last = ""
 
@@ -42,9 +52,11 @@ class Struck(Once):
         if choice.worker != self.worker or self.turn is not None:
             return choice
         taken, self._taken = self._taken, self._taken + 1
-        if taken < self.position or not self._strikable(choice.step):
+        self._visits[choice.step] += 1
+        there = taken >= self.position or (choice.step, self._visits[choice.step]) == self._at
+        if not there or not self._strikable(choice.step):
             return choice
-        self.turn = turn
+        self.turn, self.step = turn, choice.step
         return choice.struck_by(self.action)
 
     def observe(self, effect: Effect) -> None:
@@ -54,5 +66,7 @@ class Struck(Once):
         """As ``inner`` promises, but that the worker goes on no further than to where it may be struck."""
         ahead = self._inner.ahead()
         if self._last == self.worker and self.turn is None:
+            if self._at is not None:
+                return 0  # it may come there with its next step
             return min(ahead, max(self.position - self._taken, 0))
         return ahead

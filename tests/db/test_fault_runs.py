@@ -119,6 +119,9 @@ def test_in_mid_race_every_fault_strikes_the_shipped_functions_and_the_same_seed
     assert drawn[0]["executed"] == 60
     assert all(drawn[0]["fired"].values())
     assert not drawn[0]["checks"]
+    places = [p["fired"] for p in drawn[0]["places"] if p["worker"] == "original"]
+    assert sum(places) == 30
+    assert max(places) == 1  # none a second time before each was struck once
     assert "in mid-race, 60 executions in drawn orders" in done.stdout
 
 
@@ -190,3 +193,21 @@ def test_a_fault_at_a_gate_while_another_worker_holds_the_lock_leaves_one_refund
     assert "nothing was struck" not in struck[0]["message"]
     [balance] = events[-1]["ledger"]["user_balances"]
     assert balance["balance"] == 5000
+
+
+def test_in_mid_race_an_answer_is_lost_also_of_a_call_that_has_to_wait(tmp_path: Path) -> None:
+    """SIGKILL then strikes it while it waits. Two transactions want the same job's row, so that every second waits."""
+    path = tmp_path / "waits.yaml"
+    text = (ROOT / "scenarios" / "double_workers.yaml").read_text().split("orders:")[0]
+    orders = "orders:\n  - [original.begin, original.refund, retry.begin, retry.refund: blocked]\n"
+    path.write_text(f"{text}{orders}faults: [lost_answer]\n")
+    drawn = []
+    for name in ("first", "second"):
+        done = harness("run", str(path), "--schedules", "36", "--out", str(tmp_path / name))
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        drawn.append(matrix_of(tmp_path / name)["drawn"])
+    assert drawn[0] == drawn[1]
+    assert drawn[0]["fired"] == {"lost_answer": drawn[0]["executed"]}
+    assert {(p["worker"], p["site"]) for p in drawn[0]["places"]} == {
+        (worker, site) for worker in ("original", "retry") for site in ("begin", "refund", "commit")
+    }

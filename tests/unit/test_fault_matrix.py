@@ -10,7 +10,6 @@ import pytest
 from harness.errors import UsageError
 from harness.matrix.evidence import fired, left
 from harness.matrix.retry import retried
-from harness.matrix.strikable import strikable, strikable_in_race
 from harness.matrix.verdict import judged, sentence
 from harness.model import (
     Action,
@@ -27,7 +26,6 @@ from harness.model import (
     ScenarioResult,
     Schedule,
     Statement,
-    StatementKind,
     Verdict,
     Worker,
 )
@@ -196,7 +194,7 @@ def test_the_picture_is_one_and_the_same_for_equal_matrices() -> None:
     assert fault_png(many, "many").startswith(b"\x89PNG")
 
 
-DRAWN = DrawnFaults(executed=7, struck={"crash": 2, "cancel": 0, "lost_answer": 4})
+DRAWN = DrawnFaults(executed=7, struck={("a", "s", "crash"): 2, ("a", "s", "lost_answer"): 4})
 RED_DRAWN = replace(DRAWN, checks={"ledger_chain": 1}, replay="r/y.schedule")
 
 
@@ -213,21 +211,17 @@ def test_a_violation_in_mid_race_counts_as_one_of_the_matrix() -> None:
 def test_faults_in_mid_race_are_told() -> None:
     lines = "\n".join(fault_lines(replace(MATRIX, cells=(HELD,), drawn=RED_DRAWN)))
     assert "in mid-race, 7 executions in drawn orders; struck: crash 2, cancel 0, lost_answer 4" in lines
+    assert "2 pairs of fault and point, each struck 3 times or more (crash before a.s), at most 4" in lines
     assert "the last one: ledger_chain" in lines
     assert "harness replay r/y.schedule" in lines
     assert "mid-race" not in "\n".join(fault_lines(MATRIX))
     assert json.loads(json.dumps(fault_json(replace(MATRIX, drawn=RED_DRAWN))))["drawn"] == {
         "executed": 7,
         "fired": {"crash": 2, "cancel": 0, "lost_answer": 4},
+        "places": [
+            {"worker": "a", "site": "s", "fault": "crash", "fired": 2},
+            {"worker": "a", "site": "s", "fault": "lost_answer", "fired": 4},
+        ],
         "checks": {"ledger_chain": 1},
         "replay": "r/y.schedule",
     }
-
-
-def test_in_mid_race_only_what_never_waits_is_told_to_take_effect() -> None:
-    commit = Statement(name="commit", sql="COMMIT", kind=StatementKind.COMMIT)
-    worker = replace(A, statements=(*A.statements, commit))
-    assert strikable(worker, Action.LOSE, "s")
-    assert not strikable_in_race(worker, Action.LOSE, "s")
-    assert strikable_in_race(worker, Action.LOSE, "commit")
-    assert strikable_in_race(worker, Action.KILL, "s")

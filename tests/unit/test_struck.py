@@ -84,3 +84,15 @@ def test_other_workers_run_as_far_as_was_promised() -> None:
     strategy.start()
     strategy.choose((Choice(worker="a", step="x"), Choice(worker="b", step="x")))
     assert strategy.ahead() == 5
+
+
+def test_it_strikes_where_it_was_aimed_at_though_the_way_there_is_shorter() -> None:
+    assert run(Struck(InTurn("aab"), "a", 2, Action.KILL, always, ("y", 1))) == ["a.x", "a.kill", "b.x"]
+    assert run(Struck(InTurn("aaab"), "a", 2, Action.KILL, always, ("y", 2))) == ["a.x", "a.y", "a.kill", "b.x"]
+
+
+def test_nothing_is_promised_of_the_way_to_a_step() -> None:
+    strategy = Struck(InTurn("aaa", promises=2), "a", 2, Action.KILL, always, ("y", 1))
+    assert strategy.start()
+    strategy.choose((Choice(worker="a", step="x"),))
+    assert strategy.ahead() == 0
