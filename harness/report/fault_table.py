@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from rich.cells import cell_len
 
-from harness.model import FaultCell, FaultMatrix, FaultOutcome, RunResult
+from harness.model import FaultMatrix, RunResult
 from harness.report.console import plain_console
 from harness.report.fault_grid import HELD, NOTHING, VIOLATED, grid_rows, headings
 from harness.report.fault_png import fault_png
+from harness.report.fault_words import notes, red_places
 from harness.report.text import one_line
-from harness.report.words import plural
+from harness.report.words import replay_command
 from harness.report.write import stems
 
 
@@ -45,50 +45,12 @@ def fault_lines(matrix: FaultMatrix) -> list[str]:
         table.append((f"  {row.site}", *(text for text, _ in row.cells), row.left))
     widths = [max(cell_len(line[i]) for line in table) for i in range(len(table[0]))]
     lines = [_line(line, widths) for line in table]
-    struck = sum(c.fired for c in matrix.cells)
     lines.append(f"{HELD} struck, retried, nothing violated   {VIOLATED} n: so many violations   "
                  f"{NOTHING} nothing to strike")  # fmt: skip
-    lines.append(f"{plural(struck, 'fault')} struck, as the events show")
-    if not matrix.complete:
-        lines.append("the time was up: points are missing")
-    return [*lines, *_red_lines(matrix), *_drawn_lines(matrix)]
-
-
-def _drawn_lines(matrix: FaultMatrix) -> list[str]:
-    """Faults in mid-race: how many struck, how evenly, and the first violation."""
-    drawn = matrix.drawn
-    if drawn is None or not drawn.executed:
-        return []
-    by_fault = Counter[str]()
-    for (_, _, fault), n in drawn.struck.items():
-        by_fault[fault] += n
-    struck = ", ".join(f"{name} {by_fault[name]}" for name in matrix.faults)
-    lines = [f"in mid-race, {plural(drawn.executed, 'execution')} in drawn orders; struck: {struck}"]
-    if times := matrix.times:
-        worker, step, fault = least = min(times, key=times.__getitem__)
-        pairs, most = plural(len(times), "pair"), max(times.values())
-        lines.append(f"with the matrix: {pairs} of fault and point, each struck {times[least]} times or more "
-                     f"({fault} before {worker}.{step}), at most {most}")  # fmt: skip
-    if drawn.checks:
-        lines.append(f"{VIOLATED} the last one: {', '.join(drawn.checks)}")
-        lines += [f"    again harness replay {drawn.replay}"] if drawn.replay else []
-    return lines
-
-
-def _red_lines(matrix: FaultMatrix) -> list[str]:
-    """Of red cells that differ only in their point the first, and how many there are; each has a schedule of its own
-    beside the first one's."""
-    groups: dict[tuple[str, str, tuple[str, ...]], list[FaultCell]] = {}
-    for cell in matrix.cells:
-        if cell.outcome is FaultOutcome.VIOLATED:
-            groups.setdefault((cell.worker, cell.fault, tuple(cell.checks)), []).append(cell)
-    lines = []
-    for (worker, fault, checks), cells in groups.items():
-        first = cells[0]
-        where = f"{worker} before {first.step}, {fault}" + (f" (and {len(cells) - 1} more)" * (len(cells) > 1))
-        lines.append(one_line(f"{VIOLATED} {where}: {', '.join(checks)}; {first.message}", 400))
-        if first.replay:
-            lines.append(f"    again harness replay {first.replay}")
+    lines += notes(matrix)
+    for red in red_places(matrix):
+        lines.append(f"{VIOLATED} {red.what}")
+        lines += [f"    again {replay_command(red.replay)}"] if red.replay else []
     return lines
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import __version__
 from harness.model import Counterexample, Execution, RunResult, ScenarioResult, Verdict
+from harness.report.fault_view import fault_view
 from harness.report.text import clean, one_line, value_text
 from harness.report.timeline import Timeline, elide, timeline
 from harness.report.views import ledger_views, table_view, timeline_view
@@ -79,6 +80,7 @@ def _page(run: RunResult, attachments: Sequence[Sequence[Attachment]]) -> dict[s
         ],
         "scenarios": scenarios,
         "violated": [view for view in scenarios if view["examples"] and not view["documented"]],
+        "struck": [view for view in scenarios if view["faults"]],
         "documented": [view for view in scenarios if view["examples"] and view["documented"]],
         "passing": [view for view in scenarios if view["passing"] and not view["examples"]],
     }
@@ -120,6 +122,7 @@ def _scenario(number: int, result: ScenarioResult, attachments: Sequence[Attachm
             for check in result.checks
         ],
         "examples": examples,
+        "faults": fault_view(result.faults) if result.faults else None,
         "passing": _execution(result.passing, timeline(result.passing.history)) if result.passing else None,
     }
 

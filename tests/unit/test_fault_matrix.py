@@ -22,6 +22,7 @@ from harness.model import (
     FaultMatrix,
     FaultOutcome,
     History,
+    RunResult,
     Scenario,
     ScenarioResult,
     Schedule,
@@ -33,6 +34,7 @@ from harness.report.fault_grid import grid_rows
 from harness.report.fault_json import fault_json
 from harness.report.fault_png import MOST_ROWS, fault_png
 from harness.report.fault_table import fault_lines
+from harness.report.html import render_html
 from harness.strategies.faulted import Alone, Faulted
 
 A = Worker(name="a", statements=(Statement(name="s", sql="SELECT 1"),))
@@ -212,7 +214,7 @@ def test_faults_in_mid_race_are_told() -> None:
     lines = "\n".join(fault_lines(replace(MATRIX, cells=(HELD,), drawn=RED_DRAWN)))
     assert "in mid-race, 7 executions in drawn orders; struck: crash 2, cancel 0, lost_answer 4" in lines
     assert "2 pairs of fault and point, each struck 3 times or more (crash before a.s), at most 4" in lines
-    assert "the last one: ledger_chain" in lines
+    assert "in mid-race, the last execution: ledger_chain" in lines
     assert "harness replay r/y.schedule" in lines
     assert "mid-race" not in "\n".join(fault_lines(MATRIX))
     assert json.loads(json.dumps(fault_json(replace(MATRIX, drawn=RED_DRAWN))))["drawn"] == {
@@ -225,3 +227,18 @@ def test_faults_in_mid_race_are_told() -> None:
         "checks": {"ledger_chain": 1},
         "replay": "r/y.schedule",
     }
+
+
+def test_the_page_has_the_matrix_with_every_text_escaped() -> None:
+    hostile = replace(RED, message="<script>alert(1)</script>", step="<b>")
+    matrix = replace(MATRIX, cells=(HELD, NOTHING, hostile), drawn=RED_DRAWN)
+    run = RunResult(
+        verdict=Verdict.VIOLATION, seed=0, server_version="15.1", elapsed_s=1.0,
+        scenarios=(replace(RESULT, faults=matrix),),
+    )  # fmt: skip
+    page = render_html(run)
+    for shown in ("✗ 2", "balance 5000 or 6000", "replay r/x.schedule", "replay r/y.schedule", "&lt;script&gt;"):
+        assert shown in page
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert 'class="faults"' not in render_html(replace(run, scenarios=(RESULT,)))

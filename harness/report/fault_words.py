@@ -1,0 +1,62 @@
+"""What the fault matrix says beside its table: how often faults struck, and what was violated where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from harness.model import FaultCell, FaultMatrix, FaultOutcome
+from harness.report.text import one_line
+from harness.report.words import plural
+
+LIMIT = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedPlace:
+    """``what`` was violated and where, on one line; ``replay``: path of its schedule, where one was saved."""
+
+    what: str
+    replay: str
+
+
+def notes(matrix: FaultMatrix) -> list[str]:
+    """How many faults struck, in the matrix and in mid-race, how evenly, and what is missing."""
+    struck = sum(c.fired for c in matrix.cells)
+    lines = [f"{plural(struck, 'fault')} struck, as the events show"]
+    if not matrix.complete:
+        lines.append("the time was up: points are missing")
+    drawn = matrix.drawn
+    if drawn is None or not drawn.executed:
+        return lines
+    by_fault = Counter[str]()
+    for (_, _, fault), n in drawn.struck.items():
+        by_fault[fault] += n
+    each = ", ".join(f"{name} {by_fault[name]}" for name in matrix.faults)
+    lines.append(f"in mid-race, {plural(drawn.executed, 'execution')} in drawn orders; struck: {each}")
+    if times := matrix.times:
+        worker, step, fault = least = min(times, key=times.__getitem__)
+        pairs, most = plural(len(times), "pair"), max(times.values())
+        lines.append(one_line(f"with the matrix: {pairs} of fault and point, each struck {times[least]} times or more "
+                              f"({fault} before {worker}.{step}), at most {most}", LIMIT))  # fmt: skip
+    return lines
+
+
+def red_places(matrix: FaultMatrix) -> list[RedPlace]:
+    """Of red cells that differ only in their point the first, and how many there are; each has a schedule of its own
+    beside the first one's. Then what was violated in mid-race."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[FaultCell]] = {}
+    for cell in matrix.cells:
+        if cell.outcome is FaultOutcome.VIOLATED:
+            groups.setdefault((cell.worker, cell.fault, tuple(cell.checks)), []).append(cell)
+    found = []
+    for (worker, fault, checks), cells in groups.items():
+        first = cells[0]
+        where = f"{worker} before {first.step}, {fault}" + (f" (and {len(cells) - 1} more)" * (len(cells) > 1))
+        what = one_line(f"{where}: {', '.join(checks)}; {first.message}", LIMIT)
+        found.append(RedPlace(what=what, replay=first.replay))
+    drawn = matrix.drawn
+    if drawn is not None and drawn.checks:
+        what = one_line(f"in mid-race, the last execution: {', '.join(drawn.checks)}", LIMIT)
+        found.append(RedPlace(what=what, replay=drawn.replay))
+    return found
