@@ -12,6 +12,7 @@ from harness.campaign import Options, Silent, run_campaign
 from harness.checks import Context
 from harness.driver.pool import WorkerPool
 from harness.errors import HarnessError
+from harness.matrix import with_faults
 from harness.model import Counterexample, Scenario, ScenarioResult, Search, Verdict
 from harness.mutants.baselines import Released, release
 from harness.mutants.setting import AUTO, plainly, search, sound_alone, with_mutant
@@ -87,6 +88,7 @@ def alone(
     options = Options(seed=seed, deadline=limits.deadline, stop=limits.stop)
     try:
         result = run_campaign(scenario, stages, options, Silent(), target.server_version)
+        result = _struck(result, scenario, stages, options, target)
     finally:
         stages.close()
     cut_short = limits.out_of_time and result.observed is not Verdict.VIOLATION and not result.exhausted
@@ -125,7 +127,9 @@ def _searched(
     watch = _Watch()
     options = Options(seed=seed, folder=folder, deadline=limits.deadline, stop=limits.stop, watch=watch)
     result = run_campaign(scenario, stages, options, Silent(), target.server_version)
-    seen = tuple(c.check for c in result.checks if c.violations)
+    if strategy != PLAIN:
+        result = _struck(result, scenario, stages, options, target)
+    seen = _seen(result)
     kill = None if result.observed is Verdict.ERROR else _kill(mutant, strategy, result)
     if kill is None:
         return Trial(
@@ -134,7 +138,7 @@ def _searched(
             why=_why(mutant, strategy, result, seen), replay="",
             reached=not (limits.out_of_time and result.observed is not Verdict.ERROR and not result.exhausted),
         )  # fmt: skip
-    schedules = kill.execution.number + 1
+    schedules = watch.place(kill.execution.number)
     after = max(0, schedules - _serial_orders(len(scenario.workers))) if strategy in (AUTO, PLAIN) else None
     return Trial(
         mutant=mutant.name,
@@ -150,6 +154,24 @@ def _searched(
         why="broken even serially" if after == 0 else "",
         replay=kill.replay,
     )
+
+
+def _struck(
+    result: ScenarioResult, scenario: Scenario, stages: Stages, options: Options, target: Target
+) -> ScenarioResult:
+    """``result`` with the fault matrix of the setting, if it names faults and nothing is violated without any."""
+    if not scenario.faults or result.observed is Verdict.VIOLATION:
+        return result
+    return with_faults(result, scenario, stages, scenario.faults, options, Silent(), target.server_version)
+
+
+def _seen(result: ScenarioResult) -> tuple[str, ...]:
+    """The checks that were violated, in whatever execution."""
+    seen = dict.fromkeys(c.check for c in result.checks if c.violations)
+    if result.faults is not None:
+        seen.update(dict.fromkeys(check for cell in result.faults.cells for check in cell.checks))
+        seen.update(dict.fromkeys(result.faults.drawn.checks if result.faults.drawn is not None else ()))
+    return tuple(seen)
 
 
 def _kill(mutant: Mutant, strategy: str, result: ScenarioResult) -> Counterexample | None:
@@ -219,7 +241,7 @@ def _own(folder: Path | None, strategy: str, seed: int) -> Path | None:
 
 
 class _Watch:
-    """``seconds``: by the number of an execution, since the campaign began, when that had been judged."""
+    """``seconds``: by the number of an execution, in the order in which they were judged, since the campaign began."""
 
     def __init__(self) -> None:
         self.seconds: dict[int, float] = {}
@@ -227,3 +249,7 @@ class _Watch:
 
     def __call__(self, context: Context) -> None:
         self.seconds[context.execution.number] = time.monotonic() - self._begin
+
+    def place(self, number: int) -> int:
+        """Which execution it was that has this number, from 1: those with faults have numbers of their own."""
+        return list(self.seconds).index(number) + 1

@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"campaign", "run"},
     "fates": {"model", "sqltext"},
     "mutants": {"errors", "model", "resources", "mutation", "fates", "sqltext", "scenario", "db", "catalog", "targets"}
-    | {"strategies", "driver", "checks", "stage", "campaign", "shards"},
+    | {"strategies", "driver", "checks", "stage", "campaign", "shards", "matrix"},
     "report": {"errors", "model", "mutation", "fates", "soaked"},
     "draw": {
         "errors",
