@@ -99,7 +99,7 @@ class Faults:
         borrowed = client.process.wire.borrow()
         if borrowed is None:
             raise DriverError(f"worker process {client.process.pid} died by itself")
-        message, descriptor = borrowed
+        message, [descriptor] = borrowed
         with socket.socket(fileno=descriptor) as server:
             client.process.kill()
             if client.statement.opens and message["ssl"]:

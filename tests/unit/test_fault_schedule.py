@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ScenarioError, UsageError
-from harness.model import FAULTS, Action, Choice, Decision, Order, Schedule
+from harness.model import FAULTS, MARKS, Action, Choice, Decision, Order, Schedule
 from harness.scenario import load_scenario
 from harness.scenario.faults import every_fault, parse_faults
 from harness.schedule import SavedSchedule, decode, encode
@@ -24,7 +24,7 @@ CHOICES = st.one_of(
         Choice,
         worker=NAMES,
         step=NAMES.filter(lambda n: n not in OLD_FAULTS),
-        action=st.sampled_from([Action.RUN, Action.LOSE]),
+        action=st.sampled_from([Action.RUN, *MARKS.values()]),
     ),
 )
 DECISIONS = st.builds(Decision, choice=CHOICES, enabled=st.lists(CHOICES, max_size=3).map(tuple), blocked=st.booleans())
@@ -68,7 +68,7 @@ def test_a_fault_that_there_is_not_is_refused_with_its_line() -> None:
 
 
 def test_every_named_fault_is_an_action_of_its_own() -> None:
-    assert set(FAULTS.values()) == set(Action) - {Action.RUN}
+    assert set(FAULTS.values()) == set(Action) - {Action.RUN, Action.HEAL}
     assert len(set(FAULTS.values())) == len(FAULTS)
 
 
