@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -39,17 +39,23 @@ class Drawing:
     found: Found | None = None
     replay: str = ""
 
-    def draw(self, worker: Worker, points: int, count: int, done: Callable[[], None]) -> bool:
+    def draw(self, worker: Worker, steps: Sequence[str], count: int, done: Callable[[], None]) -> bool:
         """``count`` executions, or up to the first violation; False when the time was up before that. The stage must
-        have ``worker`` and its retry; alone the worker passes ``points`` points. ``done`` is called after each. Raises
-        `HarnessError`."""
+        have ``worker`` and its retry; alone the worker takes ``steps``. A fault is drawn from those that can strike
+        some of them, and then one of these. ``done`` is called after each execution. Raises `HarnessError`."""
+        places = {name: [i for i, s in enumerate(steps) if strikable_in_race(worker, FAULTS[name], s)]
+                  for name in self.faults}  # fmt: skip
+        names = [name for name, positions in places.items() if positions]
+        if not names:
+            return True
         seed = self.options.seed
         inner: tuple[Strategy, ...] = (RandomWalk(seed), Pct(seed, n=len(self.stage.scenario.workers)))
         for i in range(count):
             if self.options.out_of_time:
                 return False
             drawn = random.Random(f"faults {seed} {worker.name} {i}")
-            name, position = drawn.choice(self.faults), drawn.randrange(points)
+            name = drawn.choice(names)
+            position = drawn.choice(places[name])
             action = FAULTS[name]
             can = partial(strikable_in_race, worker, action)
             struck = strike(self.stage, Struck(inner[i % 2], worker.name, position, action, can), self.options)

@@ -74,11 +74,11 @@ class Walk:
     def _draw(self, drawing: Drawing, struck: Worker) -> bool:
         """The worker's share of the faults in mid-race; False when the time was up before that. None where something is
         red already: what a worker that ran alone has violated needs no race."""
-        points = len({c.position for c in self.cells if c.worker == struck.name})
-        if not points or drawing.found is not None or any(c.outcome is FaultOutcome.VIOLATED for c in self.cells):
+        steps = {c.position: c.step for c in self.cells if c.worker == struck.name}
+        if not steps or drawing.found is not None or any(c.outcome is FaultOutcome.VIOLATED for c in self.cells):
             return True
         share = -(-(self.options.schedules or EXECUTIONS) // len(self.scenario.workers))
-        in_time = drawing.draw(struck, points, share, self._count)
+        in_time = drawing.draw(struck, [steps[i] for i in sorted(steps)], share, self._count)
         if drawing.found is not None:
             self._keep(drawing.found, drawing.replay)
         return in_time
