@@ -69,9 +69,9 @@ class Controller:
 
     def close(self) -> None:
         self.observer.close()
-        self._splicer.close()
         if self._gatekeeper is not None:
             self._gatekeeper.close()
+        self._splicer.close()
 
     def release(self, plan: Plan, *, seed: int = 0) -> Execution:
         """One execution without control: the workers are released together, in no order. Its schedule is empty."""

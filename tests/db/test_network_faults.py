@@ -32,6 +32,7 @@ from harness.strategies.fixed import Fixed
 from harness.strategies.replay import Replay
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
+from harness.wire import Proxy
 
 UPDATE = "UPDATE t SET v = v || '{}' WHERE id = {}"
 HOLDER = worker("a", "BEGIN", UPDATE.format("a", 1), "COMMIT")
@@ -214,6 +215,18 @@ def test_where_the_connection_is_encrypted_one_line_says_what_to_do(
         assert ends(execute(made, "b.s0", WAITER), "b") == ["ok"]
         with pytest.raises(UsageError, match=r"^faults of the wire need a connection without TLS: "):
             execute(made, "b.s0!lost_ack", WAITER)
+        made.close()
+        pool.disconnect()
+    databases.drop(name)
+
+
+def test_a_server_on_the_network_is_cut_off_just_so(target: EmbeddedTarget, databases: Databases) -> None:
+    name = databases.clone(databases.template([Script(name="tables", text=TABLES)]))
+    with Proxy(target.conninfo(name), tcp=True) as front, WorkerPool() as pool:
+        made = Controller(pool, front.tcp_conninfo, owned=True)
+        assert rows(execute(made, "a.s0 a.s1 a.s2!torn_request", HOLDER), "t")[0] == (1, "")
+        assert rows(execute(made, "a.s0 a.s1 a.s2!lost_ack", HOLDER), "t")[0] == (1, "a")
+        assert rows(execute(made, "a.s0 a.s1 a.s2!black_hole b.s0", HOLDER, WAITER), "t")[0] == (1, "ab")
         made.close()
         pool.disconnect()
     databases.drop(name)
