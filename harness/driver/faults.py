@@ -94,13 +94,9 @@ class Faults:
         the statement was a transaction of its own."""
         if client.state is not State.PARKED:
             return self._missed(client, "SIGKILL, the server runs on: it runs nothing now")
-        client.process.send({"do": "lend"})
         # As long as a duplicate of its socket is open and read from, the server has no means to tell.
-        borrowed = client.process.wire.borrow()
-        if borrowed is None:
-            raise DriverError(f"worker process {client.process.pid} died by itself")
-        message, [descriptor] = borrowed
-        with socket.socket(fileno=descriptor) as server:
+        message, [server] = client.process.borrow({"do": "lend"})
+        with server:
             client.process.kill()
             if client.statement.opens and message["ssl"]:
                 raise DriverError(f"{client.choice}: the connection is encrypted, so nobody can go on for its worker")

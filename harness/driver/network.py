@@ -101,8 +101,9 @@ class Network:
         message = message.format(outcome=struck.detail)
         self._recorder.note(EventKind.FAULT, client.name, message=message)
         if action is Action.BLACK_HOLE:
-            end = self._given_up(client)
+            _, [end] = client.process.borrow({"do": "lend"})
             self._holes.append(_Hole(client=client, statement=statement, link=link, end=end))
+            client.process.ask({"do": "reset", "why": "no answer comes, and the client gives up"})
         self._note_lost(client, with_commit=reaches and statement.opens)
         if action is Action.BLACK_HOLE:
             return False
@@ -119,16 +120,6 @@ class Network:
                 raise DriverError(f"{where}: the statement waits for a lock, so it cannot take effect")
             if time.monotonic() > deadline:
                 raise DriverError(f"{where}: the connection was not lost within {self._bound_s:.0f} s")
-
-    def _given_up(self, client: Client) -> socket.socket:
-        """The worker takes its connection for lost, and turns away from it; its end of it."""
-        client.process.send({"do": "lend"})
-        borrowed = client.process.wire.borrow()
-        if borrowed is None:
-            raise DriverError(f"worker process {client.process.pid} died by itself")
-        end = socket.socket(fileno=borrowed[1][0])
-        client.process.ask({"do": "reset", "why": "no answer comes, and the client gives up"})
-        return end
 
     def _note_lost(self, client: Client, *, with_commit: bool) -> None:
         """The worker meets a lost connection, and that is its end. ``with_commit``: its statement reached the server

@@ -7,10 +7,8 @@ can tell.
 
 from __future__ import annotations
 
-import socket
-
 from harness.driver.pool import WorkerProcess
-from harness.errors import DriverError, UsageError
+from harness.errors import UsageError
 from harness.wire import Adopted, Carrier, Fault
 
 
@@ -25,15 +23,11 @@ class Splicer:
         `UsageError` where the connection is encrypted, `DriverError`."""
         if self._carrier is None:
             self._carrier = Carrier()
-        process.send({"do": "splice"})
-        borrowed = process.wire.borrow()
-        if borrowed is None:
-            raise DriverError(f"worker process {process.pid} died by itself")
-        message, descriptors = borrowed
+        message, sockets = process.borrow({"do": "splice"})
         if not message["spliced"]:
             raise UsageError("faults of the wire need a connection without TLS: sslmode=disable in --target, or other "
                              "--faults than lost_request, torn_request, lost_ack and black_hole")  # fmt: skip
-        server, client = (socket.socket(fileno=d) for d in descriptors)
+        server, client = sockets
         return self._carrier.adopt(client, server, [fault])
 
     def close(self) -> None:
