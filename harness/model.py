@@ -207,7 +207,12 @@ class Action(StrEnum):
     is. ``TERM``: SIGTERM. ``LOSE``: the next statement takes effect on the server, and SIGKILL strikes the worker
     before it has read the answer. ``RUN_ON``: SIGKILL, and the server, which does not notice, runs the statement in
     hand to its end. ``CANCEL``: pg_cancel_backend. ``BACKEND``: pg_terminate_backend. ``RESET``: the worker's
-    connection is cut, and both ends live on. ``IDLE``: idle_in_transaction_session_timeout ends the session."""
+    connection is cut, and both ends live on. ``IDLE``: idle_in_transaction_session_timeout ends the session.
+
+    Of the wire, at the message that carries the next statement: ``LOST_REQUEST``: the connection is lost before it,
+    ``TORN_REQUEST``: with half of it through, ``LOST_ACK``: when it has taken effect, before anything of the answer has
+    arrived. ``BLACK_HOLE``: nothing passes any more and nothing is closed; the worker gives up, its session lives on.
+    ``HEAL``: that ends, and what was held back arrives."""
 
     RUN = "run"
     KILL = "kill"
@@ -218,11 +223,26 @@ class Action(StrEnum):
     BACKEND = "terminate"
     RESET = "reset"
     IDLE = "idle_timeout"
+    LOST_REQUEST = "lost_request"
+    TORN_REQUEST = "torn_request"
+    LOST_ACK = "lost_ack"
+    BLACK_HOLE = "black_hole"
+    HEAL = "heal"
+
+    @property
+    def of_wire(self) -> bool:
+        """It befalls the message that carries a statement."""
+        return self in (Action.LOST_REQUEST, Action.TORN_REQUEST, Action.LOST_ACK, Action.BLACK_HOLE)
 
     @property
     def strikes(self) -> bool:
         """It strikes a worker wherever that is, and so needs no step."""
-        return self not in (Action.RUN, Action.LOSE)
+        return self not in (Action.RUN, Action.LOSE) and not self.of_wire
+
+    @property
+    def mark(self) -> str:
+        """How people call it where it stands beside a statement: ``killed`` for a lost answer, else its name."""
+        return "killed" if self is Action.LOSE else self.value
 
 
 FAULTS: Mapping[str, Action] = MappingProxyType(
@@ -235,9 +255,15 @@ FAULTS: Mapping[str, Action] = MappingProxyType(
         "lost_answer": Action.LOSE,
         "sigterm": Action.TERM,
         "idle_timeout": Action.IDLE,
+        "lost_request": Action.LOST_REQUEST,
+        "torn_request": Action.TORN_REQUEST,
+        "lost_ack": Action.LOST_ACK,
+        "black_hole": Action.BLACK_HOLE,
     }
 )
 """Faults by the names that people give them, in the order in which they are reported."""
+MARKS: Mapping[str, Action] = MappingProxyType({a.mark: a for a in Action if a is not Action.RUN and not a.strikes})
+"""Faults that befall a statement, by the marks that it bears then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -256,8 +282,8 @@ class Choice:
     def __str__(self) -> str:
         if self.action is Action.RUN:
             return f"{self.worker}.{self.step}"
-        if self.action is Action.LOSE:
-            return f"{self.worker}.{self.step}!killed"
+        if not self.action.strikes:
+            return f"{self.worker}.{self.step}!{self.action.mark}"
         mark = "" if self.action in (Action.KILL, Action.TERM) else "!"
         return f"{self.worker}.{mark}{self.action.value}"
 

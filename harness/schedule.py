@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from harness.errors import UsageError
-from harness.model import Action, Choice, Decision, Schedule
+from harness.model import MARKS, Action, Choice, Decision, Schedule
 
 _HEADER = "harness-schedule 1"
 _KEYS = ("scenario", "file", "hash", "server", "seed", "order", "checks")
@@ -114,6 +114,7 @@ def _choice(text: str, where: str) -> Choice:
         if struck is None:
             raise UsageError(f"{where}: {text!r}: no such fault")
         return Choice(worker=worker, action=struck)
-    if step.endswith("!killed"):
-        return Choice(worker=worker, step=step.removesuffix("!killed"), action=Action.LOSE)
-    return Choice(worker=worker, step=step)
+    step, _, mark = step.partition("!")
+    if mark and mark not in MARKS:
+        raise UsageError(f"{where}: {text!r}: no such fault")
+    return Choice(worker=worker, step=step, action=MARKS[mark] if mark else Action.RUN)

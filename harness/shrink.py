@@ -54,11 +54,11 @@ class _Shrinker:
 
     def _drop(self, parts: set[str]) -> None:
         without = self.without | parts
-        left = [w for w in self.workers if w.name not in without]
-        if not left or all(f"{w.name}.{s.name}" in without for w in left for s in w.statements):
+        left = [w for w in self.workers if w.name not in without and not _empty(w, without)]
+        if not left:
             return
-        gone = {p for p in parts if "." not in p}
-        if self._try(without, [c for c in self._choices() if c.worker not in gone]):
+        names = {w.name for w in left}
+        if self._try(without, [c for c in self._choices() if c.worker in names]):
             self.without = without
 
     def _fewer_faults(self) -> None:
@@ -109,6 +109,11 @@ class _Shrinker:
 def _size(schedule: Schedule) -> tuple[int, int, int]:
     """(faults, switches, steps)."""
     return sum(d.choice.action is not Action.RUN for d in schedule.decisions), *size(schedule)
+
+
+def _empty(worker: Worker, without: frozenset[str]) -> bool:
+    """Whether nothing is left of what the worker does: then it is not there, and no fault can strike it."""
+    return all(f"{worker.name}.{s.name}" in without for s in worker.statements)
 
 
 def _units(worker: Worker) -> Iterator[list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.checks.protocol import Context
-from harness.model import Action, CheckResult, EventKind, Violation
+from harness.model import CheckResult, EventKind, Violation
 
 
 def expected_blocks(context: Context) -> CheckResult:
@@ -22,7 +22,7 @@ def expected_blocks(context: Context) -> CheckResult:
             continue
         blocked = decisions[turn].blocked
         # A signal to a worker that waits leaves it waiting, which is nothing that the order could deny.
-        if step.blocked != blocked and step.choice.action in (Action.RUN, Action.LOSE):
+        if step.blocked != blocked and not step.choice.action.strikes:
             seen = "waited for another worker" if blocked else "did not wait"
             said = "wait" if step.blocked else "go through"
             message = f"T{turn} {step.choice} {seen}; the order says that it must {said}"

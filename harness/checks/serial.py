@@ -102,8 +102,10 @@ def _worlds(context: Context) -> Iterator[Take]:
 
 
 def _orders(context: Context, take: Take) -> Iterator[tuple[str, ...]]:
-    """The orders of these workers in which none comes before one that had to end first."""
-    after = {w.name: w.after for w in context.scenario.workers}
+    """The orders of these workers in which none comes before one that had to end first. What has an unknown outcome
+    never ends: a server may carry out what its client no longer waits for."""
+    late = {op.worker for op in context.operations if op.effect is Effect.UNKNOWN}
+    after = {w.name: set(w.after) - late for w in context.scenario.workers}
     for order in itertools.permutations(take):
         if not any(later in after[worker] for i, worker in enumerate(order) for later in order[i + 1 :]):
             yield order

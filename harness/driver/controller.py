@@ -22,10 +22,12 @@ from harness.driver.effects import Effects
 from harness.driver.faults import Faults
 from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.locks import Locks
+from harness.driver.network import Network
 from harness.driver.observer import LedgerLockedError, Observer
 from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool
 from harness.driver.recorder import Recorder
+from harness.driver.splice import Splicer
 from harness.driver.waiting import Waiting
 from harness.driver.wire import Message
 from harness.errors import DriverError
@@ -62,12 +64,14 @@ class Controller:
         self._pool, self._owned = pool, owned
         self._gatekeeper = Gatekeeper(conninfo) if gated else None
         self._conninfo = make_conninfo(conninfo, client_encoding="utf8", application_name="refund-harness worker")
+        self._splicer = Splicer()
         self.observer = Observer(conninfo)
 
     def close(self) -> None:
         self.observer.close()
         if self._gatekeeper is not None:
             self._gatekeeper.close()
+        self._splicer.close()
 
     def release(self, plan: Plan, *, seed: int = 0) -> Execution:
         """One execution without control: the workers are released together, in no order. Its schedule is empty."""
@@ -89,7 +93,7 @@ class Controller:
         return self._run(plan, controlled)
 
     def _run(self, plan: Plan, execute: Callable[[_Run], Execution]) -> Execution:
-        run = _Run(self._pool, self._conninfo, self.observer, self._gatekeeper, self._owned, plan)
+        run = _Run(self._pool, self._conninfo, self.observer, self._gatekeeper, self._splicer, self._owned, plan)
         try:
             return execute(run)
         except BaseException:
@@ -104,6 +108,7 @@ class _Run:
         conninfo: str,
         observer: Observer,
         gatekeeper: Gatekeeper | None,
+        splicer: Splicer,
         owned: bool,
         plan: Plan,
     ) -> None:
@@ -122,6 +127,9 @@ class _Run:
         self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
         exact = plan.points is None
         self.faults = Faults(observer, self.recorder, self.doors, bound_s=STEP_BOUND_S, exact=exact)
+        self.network = Network(
+            observer, self.recorder, self.doors, self.locks, self.deadlocks, splicer, bound_s=STEP_BOUND_S, exact=exact
+        )
         self.waiting = Waiting(
             self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,
             self._note_commit, held=plan.points is not None,
@@ -136,8 +144,10 @@ class _Run:
 
     def execute(self, strategy: Strategy, seed: int) -> Execution:
         for turn in range(MAX_STEPS):
-            enabled = tuple(c.choice for c in self.clients if c.can_act)
-            choice = strategy.choose(enabled)
+            holes = self.network.choices
+            enabled = (*(c.choice for c in self.clients if c.can_act), *holes)
+            # No session outlives its execution: what is in a black hole when nobody chooses any more comes out of it.
+            choice = strategy.choose(enabled) or next(iter(holes), None)
             if choice is None:
                 break
             self.recorder.turn = turn
@@ -183,12 +193,12 @@ class _Run:
     def _take(self, client: Client, choice: Choice, ahead: int) -> None:
         if client.state is State.DEAD:
             raise DriverError(f"{choice}: {client.name} is dead")
-        if not client.can_act and choice.action in (Action.RUN, Action.LOSE):
+        if not client.can_act and not choice.action.strikes:
             state = "waits" if client.state is State.BLOCKED else "has ended" if client.over else "may not begin yet"
             raise DriverError(f"{choice}: {client.name} {state}")
         if (other := self.doors.runaway(client)) is not None:
             raise DriverError(f"{choice}: {other.name} was promised to go on, and has")
-        may_wait = choice.action is Action.LOSE
+        may_wait = choice.action in (Action.LOSE, Action.LOST_ACK, Action.HEAL)
         if choice.action is Action.RUN:
             self.effects.let_go(client)
             blocked = [c for c in (*self.clients, *self.locks.orphans) if c.state in (State.BLOCKED, State.DEAD)]
@@ -225,7 +235,8 @@ class _Run:
             return
         self.committed = True
         self.effects.struck(client)
-        if self.faults.strike(client, action):
+        striker = self.network if self.network.concerns(client, action) else self.faults
+        if striker.strike(client, action):
             self.locks.orphans.append(client)
 
     def _finish(self, seed: int) -> Execution:
@@ -255,6 +266,7 @@ class _Run:
                 client.process.backend = 0
             with contextlib.suppress(DriverError):
                 self.observer.terminate(client.backend)
+        self.network.abandon()
 
     def _clean_up(self, waiting: Sequence[Client], holders: set[str]) -> None:
         """Let go of everything, so that the next execution can begin; what was left is in the history already."""
@@ -392,7 +404,10 @@ class _Run:
         self.committed = True
 
     def _client(self, name: str) -> Client:
-        return next(c for c in self.clients if c.name == name)
+        found = next((c for c in self.clients if c.name == name), None)
+        if found is None:
+            raise DriverError(f"there is no worker {name}")
+        return found
 
     def _read_ledger(self) -> Ledger:
         return self.recorder.ledger(self.observer.read(self.plan.state, self.plan.names.values))

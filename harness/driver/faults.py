@@ -11,7 +11,7 @@ import time
 
 from harness.driver.client import Client, State
 from harness.driver.doors import Doors
-from harness.driver.locks import DEADLOCK_QUIET_S
+from harness.driver.locks import waits_on
 from harness.driver.observer import Observer
 from harness.driver.recorder import Recorder
 from harness.errors import DriverError
@@ -86,7 +86,7 @@ class Faults:
             now = self._observer.session(client.backend)
             if now is None or (now[0] != "active" and before is not None and now[1] != before[1]):
                 break
-            if self._waits(client):
+            if waits_on(self._observer, client.backend):
                 if self._exact:
                     raise DriverError(f"{client.choice}!killed: it waits for a lock, so it cannot take effect")
                 client.process.kill()
@@ -103,13 +103,9 @@ class Faults:
         the statement was a transaction of its own."""
         if client.state is not State.PARKED:
             return self._missed(client, "SIGKILL, the server runs on: it runs nothing now")
-        client.process.send({"do": "lend"})
         # As long as a duplicate of its socket is open and read from, the server has no means to tell.
-        borrowed = client.process.wire.borrow()
-        if borrowed is None:
-            raise DriverError(f"worker process {client.process.pid} died by itself")
-        message, descriptor = borrowed
-        with socket.socket(fileno=descriptor) as server:
+        message, [server] = client.process.borrow({"do": "lend"})
+        with server:
             client.process.kill()
             if client.statement.opens and message["ssl"]:
                 raise DriverError(f"{client.choice}: the connection is encrypted, so nobody can go on for its worker")
@@ -194,14 +190,6 @@ class Faults:
             if select.select([server], [], [], _LOOK_S)[0] and not os.read(server.fileno(), 65536):
                 return sent
         return sent
-
-    def _waits(self, client: Client) -> bool:
-        """Whether its backend waits for a lock, past its deadlock check: what closes a cycle is no wait, but ends."""
-        backend = client.backend
-        before = self._observer.waits([backend])[backend]
-        if not before or not self._observer.waited([backend], DEADLOCK_QUIET_S):
-            return False
-        return self._observer.waits([backend])[backend] == before
 
     def _missed(self, client: Client, message: str) -> bool:
         self._recorder.note(EventKind.FAULT, client.name, message=f"{message}; nothing was struck")

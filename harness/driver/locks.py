@@ -86,6 +86,14 @@ class Locks:
         return [c for c in self._clients if c.state is State.BLOCKED] + self.orphans
 
 
+def waits_on(observer: Observer, backend: int) -> bool:
+    """Whether a backend waits for a lock, past its deadlock check: what closes a cycle does not wait, but ends."""
+    before = observer.waits([backend])[backend]
+    if not before or not observer.waited([backend], DEADLOCK_QUIET_S):
+        return False
+    return observer.waits([backend])[backend] == before
+
+
 def closes_a_cycle(start: int, waits: Waits) -> bool:
     """Whether ``start`` waits, through others, for itself."""
     reached: set[int] = set()

@@ -41,6 +41,16 @@ class WorkerProcess:
             raise DriverError(f"worker process {self.pid} died by itself")
         return reply
 
+    def borrow(self, message: Message) -> tuple[Message, list[socket.socket]]:
+        """Send, and wait for a reply with the sockets that come along, which belong to the caller. Nothing else may be
+        on the way. Raises `DriverError` as `ask` does."""
+        self.send(message)
+        borrowed = self.wire.borrow()
+        if borrowed is None:
+            raise DriverError(f"worker process {self.pid} died by itself")
+        reply, descriptors = borrowed
+        return reply, [socket.socket(fileno=d) for d in descriptors]
+
     def send(self, message: Message) -> None:
         try:
             self.wire.send(message)

@@ -43,19 +43,19 @@ class Wire:
         self._line = [end]
         return message
 
-    def lend(self, message: Message, descriptor: int) -> None:
-        """Send a message, and a duplicate of an open file with it: the other end takes it with `borrow`."""
-        socket.send_fds(self.sock, [json.dumps(message).encode() + b"\n"], [descriptor])
+    def lend(self, message: Message, *descriptors: int) -> None:
+        """Send a message, and duplicates of open files (at most two) with it: the other end takes it with `borrow`."""
+        socket.send_fds(self.sock, [json.dumps(message).encode() + b"\n"], descriptors)
 
-    def borrow(self) -> tuple[Message, int] | None:
-        """The next message and the open file that came with it (-1: none did). None when the other end is gone. To be
-        asked when nothing else is on the way."""
+    def borrow(self) -> tuple[Message, list[int]] | None:
+        """The next message and the open files that came with it. None when the other end is gone. To be asked when
+        nothing else is on the way."""
         assert not self._more
-        data, descriptors, _, _ = socket.recv_fds(self.sock, 65536, 1)
+        data, descriptors, _, _ = socket.recv_fds(self.sock, 65536, 2)
         if not data:
             return None
         message: Message = json.loads(data)
-        return message, descriptors[0] if descriptors else -1
+        return message, descriptors
 
     @property
     def pending(self) -> bool:

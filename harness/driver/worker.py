@@ -99,17 +99,30 @@ class _Worker:
         """Nothing is under way."""
         self.wire.send({"pong": number})
 
-    def do_reset(self) -> None:
+    def do_reset(self, why: str = "it was cut") -> None:
         """Cut the connection, as a network does: the server's end and ours are not told."""
         assert self.connection is not None
         cut(self.connection.socket)
-        self.last_words = {"lost": "it was cut", "sqlstate": None}
+        self.last_words = {"lost": why, "sqlstate": None}
         self.wire.send({"reset": True})
 
     def do_lend(self) -> None:
         """Pass a duplicate of the server's socket on: while that is open the server does not notice our death."""
         assert self.connection is not None
         self.wire.lend({"lent": True, "ssl": bool(self.connection.ssl_in_use)}, self.connection.socket)
+
+    def do_splice(self) -> None:
+        """Hand the server's socket over, and talk to whoever takes it from now on: a proxy, which also gets the other
+        end of what the library takes for the server. Nothing may be under way."""
+        assert self.connection is not None
+        if self.connection.ssl_in_use:
+            self.wire.send({"spliced": False})
+            return
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)  # as the library has left its own
+            self.wire.lend({"spliced": True}, self.connection.socket, theirs.fileno())
+            os.dup2(ours.fileno(), self.connection.socket)
 
     def do_wipe(self) -> None:
         """Let go of everything that the session holds."""
@@ -240,13 +253,10 @@ class _Worker:
         message = self.wire.receive()
         if message is None:
             self.leave()
-        if message["do"] == "reset":
-            self.do_reset()
+        if (do := message.pop("do")) in ("reset", "lend"):
+            getattr(self, f"do_{do}")(**message)
             return
-        if message["do"] == "lend":
-            self.do_lend()
-            return
-        assert message["do"] == "ping", message
+        assert do == "ping", do
         self.asked = message["number"]
         with contextlib.suppress(psycopg.OperationalError):
             c.consume_input()

@@ -8,6 +8,7 @@ from harness.model import Action, Event, EventKind, Execution, Json, Ledger
 
 CANCELLED = "57014"
 LOST = "connection lost"
+MISSED = "nothing was struck"
 _COMPLETIONS = (EventKind.OK, EventKind.FAIL, EventKind.INFO)
 
 
@@ -26,6 +27,10 @@ def fired(execution: Execution, worker: str, action: Action, turn: int | None) -
         case Action.BACKEND | Action.RESET | Action.IDLE:
             completion = next((e for e in mine if e.kind in _COMPLETIONS), None)
             return completion is not None and _lost(completion)
+        case Action.LOST_REQUEST | Action.TORN_REQUEST | Action.LOST_ACK | Action.BLACK_HOLE:
+            # The event is made of the entry in the proxy's log, and without one says that nothing was struck.
+            struck = any(e.kind is EventKind.FAULT and e.turn == turn and not _missed(e) for e in mine)
+            return struck and any(e.turn == turn and _lost(e) for e in mine if e.kind in _COMPLETIONS)
         case _:
             return any(e.kind is EventKind.CRASH and e.turn == turn for e in mine)
 
@@ -45,6 +50,10 @@ def left(execution: Execution, worker: str) -> Mapping[str, tuple[Json, ...]]:
             if values:
                 found.setdefault(column, values)
     return found
+
+
+def _missed(fault: Event) -> bool:
+    return (fault.message or "").endswith(MISSED)
 
 
 def _lost(completion: Event) -> bool:

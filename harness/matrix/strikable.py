@@ -8,14 +8,15 @@ from harness.model import Action, Worker
 def strikable(worker: Worker, action: Action, step: str) -> bool:
     """Whether there is anything for the fault to strike before ``step``. Between statements a server runs nothing that
     could be cancelled or run on; an answer is lost only where one is due: not in mid-statement, and of a statement
-    that is its own transaction the answer comes with the commit, before which no session of a client's is idle."""
+    that is its own transaction the answer comes with the commit, before which no session of a client's is idle, and
+    nothing more is sent."""
     statement = next((s for s in worker.statements if s.name == step), None)
     match action:
         case Action.CANCEL | Action.RUN_ON:
             return statement is None
-        case Action.LOSE:
+        case Action.LOSE | Action.LOST_ACK:
             return statement is not None and not statement.opens
-        case Action.IDLE:
+        case Action.IDLE | Action.LOST_REQUEST | Action.TORN_REQUEST | Action.BLACK_HOLE:
             own = {f"{s.name}:commit" for s in worker.statements if s.opens}
             return statement is not None and step not in own
     return True

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.model import FaultCell, FaultMatrix, FaultOutcome
+from harness.model import FAULTS, FaultCell, FaultMatrix, FaultOutcome
 from harness.report.text import one_line
 
 HELD, VIOLATED, NOTHING = "✓", "✗", "–"
 LABEL_LIMIT = 60
-TITLES = {"lost_answer": "lost answer", "run_on": "run on", "idle_timeout": "idle timeout"}
+TITLES = {name: name.replace("_", " ") for name in FAULTS}
 """Names of faults as headings, where they differ."""
 
 

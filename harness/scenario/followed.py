@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.model import Action, Choice, Worker
+from harness.model import MARKS, Action, Choice, Worker
 from harness.scenario.orders import FAULTS
 from harness.scenario.schema import StepSpec, nearest
 from harness.scenario.yamltext import Document, Path_
@@ -40,4 +40,4 @@ def _choices(
         statement = step.removesuffix(COMMIT)
         if (":" not in step or statement != step) and statement not in names:
             raise document.error(place, f"{name} has no step {statement!r}{nearest(statement, [*names, *FAULTS])}")
-        yield Choice(worker=name, step=step, action=Action.LOSE if spec.mark == "killed" else Action.RUN)
+        yield Choice(worker=name, step=step, action=MARKS.get(spec.mark or "", Action.RUN))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.model import Action, Choice, OrderStep, StatementKind, Worker
+from harness.model import MARKS, Action, Choice, OrderStep, StatementKind, Worker
 from harness.scenario.schema import StepSpec, nearest
 from harness.scenario.yamltext import Document, Path_
 
-_UNSEEN = (Action.RUN_ON, Action.CANCEL, Action.BACKEND, Action.RESET, Action.IDLE)
+_UNSEEN = (Action.RUN_ON, Action.CANCEL, Action.BACKEND, Action.RESET, Action.IDLE, Action.HEAL)
 FAULTS = {"kill": Action.KILL, "term": Action.TERM, **{f"!{a.value}": a for a in _UNSEEN}}
 """Steps that are faults, as schedules write them too. A marked one cannot be mistaken for a statement."""
 
@@ -23,10 +23,12 @@ class _Client:
     in_transaction: bool = False
     blocked_at: int | None = None
     dead: bool = False
+    silent: bool = False
+    """It has given up, and its session, in a black hole, does not know that: what it holds it holds until that ends."""
 
     @property
     def finished(self) -> bool:
-        return self.dead or self.next >= len(self.worker.statements)
+        return not self.silent and (self.dead or self.next >= len(self.worker.statements))
 
 
 def check_order(
@@ -41,7 +43,7 @@ def check_order(
         client, choice = _resolve(document, place, spec, clients)
         if client.dead:
             raise document.error(place, f"{choice}: {client.worker.name} is dead since an earlier step")
-        if client.blocked_at is not None and choice.action in (Action.RUN, Action.LOSE):
+        if client.blocked_at is not None and not choice.action.strikes:
             raise document.error(
                 place,
                 f"{choice}: {client.worker.name} is still blocked since step {client.blocked_at + 1}, "
@@ -83,8 +85,7 @@ def _resolve(document: Document, place: Path_, spec: StepSpec, clients: dict[str
     if not client.dead and (client.next >= len(names) or names[client.next] != step):
         expected = f"{worker}.{names[client.next]}" if client.next < len(names) else f"nothing more of {worker}"
         raise document.error(place, f"{spec.step} is out of order: next comes {expected}")
-    action = Action.LOSE if spec.mark == "killed" else Action.RUN
-    return client, Choice(worker=worker, step=step, action=action)
+    return client, Choice(worker=worker, step=step, action=MARKS.get(spec.mark or "", Action.RUN))
 
 
 def _tries_again(client: _Client, position: int) -> bool:
@@ -104,6 +105,10 @@ def _advance(client: _Client, choice: Choice) -> bool:
         client.dead = choice.action is Action.KILL or client.worker.on_sigterm == "exit"
         client.blocked_at = None if client.dead else client.blocked_at
         return client.dead
+    if choice.action.of_wire:
+        client.next, client.in_transaction = len(client.worker.statements), False
+        client.silent = choice.action is Action.BLACK_HOLE
+        return not client.silent
     kind = client.worker.statements[client.next].kind
     client.next += 1
     if kind is StatementKind.BEGIN:
@@ -121,6 +126,10 @@ def _advance(client: _Client, choice: Choice) -> bool:
 def _struck(client: _Client, action: Action) -> bool:
     """The same for a fault that leaves the worker alive. Here a worker waits or is between two statements, where there
     is nothing to cancel or to run on."""
+    if client.silent or action is Action.HEAL:
+        ends = client.silent and action in (Action.HEAL, Action.BACKEND)
+        client.silent = client.silent and not ends
+        return ends
     waited = client.blocked_at is not None
     idle = client.in_transaction and not waited
     if action is Action.RUN_ON or (action is Action.CANCEL and not waited) or (action is Action.IDLE and not idle):

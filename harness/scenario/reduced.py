@@ -185,8 +185,8 @@ def _spelt_out(statement: Statement) -> dict[str, Json]:
 
 
 def _step(choice: Choice) -> Json:
-    if choice.action is Action.LOSE:
-        return {f"{choice.worker}.{choice.step}": "killed"}
+    if choice.action is not Action.RUN and not choice.action.strikes:
+        return {f"{choice.worker}.{choice.step}": choice.action.mark}
     return str(choice)
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-FaultName = Literal["crash", "run_on", "terminate", "cancel", "reset", "lost_answer", "sigterm", "idle_timeout", "all"]
+FaultName = Literal[
+    "crash", "run_on", "terminate", "cancel", "reset", "lost_answer", "sigterm", "idle_timeout", "lost_request",
+    "torn_request", "lost_ack", "black_hole", "all"
+]  # fmt: skip
+Struck = Literal["killed", "lost_request", "torn_request", "lost_ack", "black_hole"]
+"""What may befall a statement in an order."""
+_STRUCK: tuple[str, ...] = get_args(Struck)
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
 
 
@@ -160,7 +166,7 @@ class StepSpec(_Strict):
     """One step of an exact order."""
 
     step: str
-    mark: Literal["blocked", "killed"] | None = None
+    mark: Literal["blocked"] | Struck | None = None
 
 
 def _step(value: Any) -> Any:
@@ -169,10 +175,13 @@ def _step(value: Any) -> Any:
     if not isinstance(value, dict) or len(value) != 1:
         raise PydanticCustomError("step", "a step is `worker.step`, or `worker.step: blocked`")
     [(step, mark)] = value.items()
-    if mark not in ("blocked", "killed"):
-        found = {"found": "nothing" if mark is None else repr(mark), "hint": _hint(mark, "blocked", "killed")}
-        raise PydanticCustomError("step", "a step's mark must be 'blocked' or 'killed', found {found}{hint}", found)
+    if mark not in ("blocked", *_STRUCK):
+        found = {"found": "nothing" if mark is None else repr(mark), "hint": _hint(mark, "blocked", *_STRUCK)}
+        raise PydanticCustomError("step", f"a step's mark must be {_MARKS}, found {{found}}{{hint}}", found)
     return {"step": step, "mark": mark}
+
+
+_MARKS = f"{', '.join(map(repr, ('blocked', *_STRUCK[:-1])))} or {_STRUCK[-1]!r}"
 
 
 def _hint(word: Any, *known: str) -> str:
@@ -185,16 +194,19 @@ StepInput = (
         str,
         Field(
             description="worker.step, worker.kill (SIGKILL), worker.term (SIGTERM), worker.!cancel "
-            "(pg_cancel_backend), worker.!terminate (pg_terminate_backend) or worker.!reset (its connection is cut)"
+            "(pg_cancel_backend), worker.!terminate (pg_terminate_backend), worker.!reset (its connection is cut) or "
+            "worker.!heal (its black hole ends)"
         ),
     ]
     | Annotated[
-        dict[str, Literal["blocked", "killed"]],
+        dict[str, Literal["blocked"] | Struck],
         Field(
             min_length=1,
             max_length=1,
             description="blocked: must wait for another worker; killed: takes effect, and SIGKILL strikes the worker "
-            "before it has read the answer",
+            "before it has read the answer; lost_request, torn_request: its connection is lost before the server has "
+            "the statement, or with half of it there; lost_ack: takes effect, and the connection is lost before "
+            "anything of the answer arrives; black_hole: nothing passes any more and nothing is closed",
         ),
     ]
 )
@@ -204,8 +216,10 @@ Step = Annotated[StepSpec, BeforeValidator(_step, json_schema_input_type=StepInp
 def _followed(value: Any) -> Any:
     if isinstance(value, str):
         return {"step": value}
-    if isinstance(value, dict) and list(value.values()) == ["killed"]:
-        return {"step": next(iter(value)), "mark": "killed"}
+    if isinstance(value, dict) and len(value) == 1:
+        [(step, mark)] = value.items()
+        if mark in _STRUCK:
+            return {"step": step, "mark": mark}
     raise PydanticCustomError(
         "step", "a followed step is `worker.step`, or `worker.step: killed`; waits are not declared"
     )
@@ -213,7 +227,7 @@ def _followed(value: Any) -> Any:
 
 FollowedInput = (
     Annotated[str, Field(description="as in a saved schedule: worker.step, worker.function:line, worker.kill")]
-    | Annotated[dict[str, Literal["killed"]], Field(min_length=1, max_length=1)]
+    | Annotated[dict[str, Struck], Field(min_length=1, max_length=1)]
 )
 FollowedStep = Annotated[StepSpec, BeforeValidator(_followed, json_schema_input_type=FollowedInput)]
 

@@ -34,8 +34,9 @@ class Strategy(Protocol):
         ...
 
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
-        """The next choice. ``enabled``: the next step of every worker that can act, in worker order, never empty but
-        when only a fault could still be chosen. None ends the execution's choices early."""
+        """The next choice. ``enabled``: the next step of every worker that can act, in worker order, and behind
+        them the end of every black hole; never empty but when only a fault could still be chosen. None ends the
+        execution's choices early."""
         ...
 
     def observe(self, effect: Effect) -> None:

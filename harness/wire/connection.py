@@ -13,11 +13,13 @@ from harness.wire.stream import Stream
 
 
 class Connection:
-    """``number`` is its name in the log."""
+    """``number`` is its name in the log. ``begun``: its session has begun before, and no question is open."""
 
-    def __init__(self, number: int, client: Stream, server: Stream, *, plan: Plan, log: WireLog) -> None:
+    def __init__(
+        self, number: int, client: Stream, server: Stream, *, plan: Plan, log: WireLog, begun: bool = False
+    ) -> None:
         self._number, self._client, self._server = number, client, server
-        self._plan, self._log = plan, log
+        self._plan, self._log, self._begun = plan, log, begun
         self._rounds = Rounds()
         self._healed = asyncio.Event()
         self._healed.set()
@@ -52,7 +54,7 @@ class Connection:
         """Carry one direction to its end."""
         source, sink = (self._client, self._server) if side is Side.CLIENT else (self._server, self._client)
         handle = self._from_client if side is Side.CLIENT else self._from_server
-        framer = Framer(side)
+        framer = Framer(side, begun=self._begun)
         while data := await source.read():
             try:
                 for frame in framer.feed(data):

@@ -98,13 +98,13 @@ class Framer:
     """Cuts one direction of a connection into frames, however its bytes arrive.
 
     Holds at most one incomplete message. Once `feed` has raised, the direction is lost: nothing says where the next
-    message would begin.
+    message would begin. ``begun``: what a client begins with has passed before.
     """
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side, *, begun: bool = False) -> None:
         self._side = side
         self._held = bytearray()
-        self._untyped = side is Side.CLIENT
+        self._untyped = side is Side.CLIENT and not begun
 
     @property
     def held(self) -> bytes:

@@ -34,7 +34,7 @@ workers:
   old:
     role: service_role
     statements: [{legacy_refund: {job: j1, user: alice, amount: 1000}}]
-faults: [crash, reset, lost_answer]
+faults: [crash, reset, lost_answer, lost_request, lost_ack]
 expect: {violation: [one_refund_per_job, failed_means_refunded, refund_matches_charge, money_conserved]}
 """
 
@@ -76,7 +76,9 @@ def test_every_cell_of_the_shipped_functions_is_green_and_every_fault_struck(tmp
     assert fired["cancel"] == fired["run_on"] == len(inside)
     assert fired["idle_timeout"] == 2  # before the charge and before its COMMIT
     # The refund's own transaction answers once, with its commit.
-    assert fired["lost_answer"] == len(points) - len(inside) - 1
+    assert fired["lost_answer"] == fired["lost_ack"] == len(points) - len(inside) - 1
+    # Its commit is no message of its own: it comes with the call.
+    assert fired["lost_request"] == fired["torn_request"] == fired["black_hole"] == len(points) - len(inside) - 1
     refunded = [c for c in cells if c["worker"] == "original" and c["fired"]]
     assert all(c["after_retry"] == {"balance": [5000], "status": ["failed"]} for c in refunded)
     assert "faults of fault_matrix" in done.stdout
@@ -86,19 +88,25 @@ def test_every_cell_of_the_shipped_functions_is_green_and_every_fault_struck(tmp
 def test_a_refund_that_is_not_idempotent_is_red_where_its_effect_outlives_the_answer(
     planted: Path, tmp_path: Path
 ) -> None:
-    done = harness("run", str(planted), "--faults", "crash,lost_answer,run_on", "--out", str(tmp_path / "out"))
+    names = "crash,lost_answer,run_on,lost_request,lost_ack,black_hole"
+    done = harness("run", str(planted), "--faults", names, "--out", str(tmp_path / "out"))
     assert done.returncode == 1
     cells = [c for c in matrix_of(tmp_path / "out")["cells"] if c["worker"] == "original"]
     red = {(c["site"], c["fault"]) for c in cells if c["outcome"] == "violated"}
     inside = {c["site"] for c in cells if "_atomic:" in c["site"]}
-    assert red == {("refund:commit", "lost_answer"), *((site, "run_on") for site in inside)}
+    # A client that lives on and takes a lost connection for a call that never came pays twice as well; and where the
+    # call itself is late it pays after its retry.
+    assert red == {
+        ("refund:commit", "lost_answer"), ("refund:commit", "lost_ack"), ("refund", "black_hole"),
+        *((site, "run_on") for site in inside),
+    }  # fmt: skip
     for cell in cells:
         if cell["outcome"] == "violated":
             assert "one_refund_per_job" in cell["checks"]
-            assert cell["after_retry"]["balance"] == [6000]
+            assert cell["after_retry"]["balance"] == [5000 if cell["fault"] == "black_hole" else 6000]  # it pays later
     assert "again harness replay" in done.stdout
     # Each world of a worker's death at a gate is saved as what it was, and is carried out again exactly.
-    for fault in ("lost_answer", "run_on"):
+    for fault in ("lost_answer", "run_on", "lost_ack", "black_hole"):
         saved = next(c["replay"] for c in cells if c["fault"] == fault and c["replay"])
         again = harness("replay", saved, "--times", "3")
         assert again.returncode == 1
@@ -155,7 +163,7 @@ def test_the_old_workers_three_calls_are_red_between_its_refund_and_its_mark(tmp
     red = {(c["site"], c["fault"]) for c in matrix["cells"] if c["outcome"] == "violated"}
     assert red == {
         ("refund:commit", "lost_answer"), ("mark", "crash"), ("mark:commit", "crash"), ("mark", "reset"),
-        ("mark:commit", "reset"),
+        ("mark:commit", "reset"), ("refund:commit", "lost_ack"), ("mark", "lost_request"),
     }  # fmt: skip
     assert {c["after_retry"]["balance"][0] for c in matrix["cells"] if c["outcome"] == "violated"} == {6000}
 

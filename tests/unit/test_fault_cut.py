@@ -44,7 +44,7 @@ def test_a_file_that_was_lent_stays_open_when_its_owner_closes_it() -> None:
             Wire(ours).lend({"lent": True}, left.fileno())
         borrowed = Wire(theirs).borrow()
         assert borrowed is not None
-        message, descriptor = borrowed
+        message, [descriptor] = borrowed
         assert message == {"lent": True}
         with socket.socket(fileno=descriptor) as kept:
             kept.sendall(b"z")

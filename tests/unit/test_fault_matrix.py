@@ -10,8 +10,10 @@ import pytest
 from harness.errors import UsageError
 from harness.matrix.evidence import fired, left
 from harness.matrix.retry import retried
+from harness.matrix.strikable import strikable
 from harness.matrix.verdict import judged, sentence
 from harness.model import (
+    FAULTS,
     Action,
     Choice,
     DrawnFaults,
@@ -27,6 +29,7 @@ from harness.model import (
     ScenarioResult,
     Schedule,
     Statement,
+    StatementKind,
     Verdict,
     Worker,
 )
@@ -135,6 +138,33 @@ def test_the_retry_is_a_fresh_worker_with_the_same_statements() -> None:
 )
 def test_only_what_events_show_counts_as_struck(action: Action, event: Event, struck: bool) -> None:
     assert fired(execution(event), "a", action, 2) is struck
+
+
+GONE = Event(kind=EventKind.INFO, turn=2, worker="a", message="connection lost: x")
+PROXY = Event(kind=EventKind.FAULT, turn=2, worker="a", message="connection lost when …")
+
+
+@pytest.mark.parametrize("fault", ["lost_request", "torn_request", "lost_ack", "black_hole"])
+def test_a_fault_of_the_wire_struck_when_the_proxy_says_so_and_the_client_has_noticed(fault: str) -> None:
+    def struck(*events: Event) -> bool:
+        return fired(execution(*events), "a", FAULTS[fault], 2)
+
+    assert struck(PROXY, GONE)
+    assert not struck(GONE)
+    assert not struck(PROXY)
+    assert not struck(replace(PROXY, message="it sends nothing now; nothing was struck"), GONE)
+    assert not struck(replace(PROXY, worker="b"), GONE)
+    assert not struck(replace(PROXY, turn=3), replace(GONE, turn=3))
+
+
+def test_what_befalls_a_request_needs_a_message_of_the_clients_own() -> None:
+    call = replace(A.statements[0], name="f", opens=True)
+    commit = Statement(name="f:commit", sql="COMMIT", kind=StatementKind.COMMIT)
+    worker = replace(A, statements=(call, commit))
+    for fault in ("lost_request", "torn_request", "black_hole"):
+        can = [strikable(worker, FAULTS[fault], step) for step in ("f", "f:7", "f:commit")]
+        assert can == [True, False, False]
+    assert [strikable(worker, Action.LOST_ACK, step) for step in ("f", "f:7", "f:commit")] == [False, False, True]
 
 
 def test_what_is_left_is_what_the_ledger_said_when_the_retry_had_ended() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ScenarioError, UsageError
-from harness.model import FAULTS, Action, Choice, Decision, Order, Schedule
+from harness.model import FAULTS, MARKS, Action, Choice, Decision, Follow, Order, Schedule
 from harness.scenario import load_scenario
 from harness.scenario.faults import every_fault, parse_faults
 from harness.schedule import SavedSchedule, decode, encode
@@ -24,7 +24,7 @@ CHOICES = st.one_of(
         Choice,
         worker=NAMES,
         step=NAMES.filter(lambda n: n not in OLD_FAULTS),
-        action=st.sampled_from([Action.RUN, Action.LOSE]),
+        action=st.sampled_from([Action.RUN, *MARKS.values()]),
     ),
 )
 DECISIONS = st.builds(Decision, choice=CHOICES, enabled=st.lists(CHOICES, max_size=3).map(tuple), blocked=st.booleans())
@@ -68,7 +68,7 @@ def test_a_fault_that_there_is_not_is_refused_with_its_line() -> None:
 
 
 def test_every_named_fault_is_an_action_of_its_own() -> None:
-    assert set(FAULTS.values()) == set(Action) - {Action.RUN}
+    assert set(FAULTS.values()) == set(Action) - {Action.RUN, Action.HEAL}
     assert len(set(FAULTS.values())) == len(FAULTS)
 
 
@@ -107,6 +107,10 @@ def test_faults_in_an_exact_order(tmp_path: Path) -> None:
         ("a.begin, a.refund, b.begin, b.refund: blocked, b.!cancel, b.commit", "b.commit is out of order"),
         ("a.begin, a.refund, b.begin, b.refund: blocked, a.!cancel, b.commit", "b is still blocked"),
         ("a.begin, a.!reset: blocked", "a.!reset is a fault: it cannot be blocked"),
+        ("a.begin, a.!heal: lost_ack", "a.!heal is a fault: it cannot be lost_ack"),
+        ("a.begin, a.refund: lost_request, a.commit", "a.commit is out of order: next comes nothing more of a"),
+        ("a.begin, a.refund, b.begin, b.refund: blocked, a.commit: black_hole, b.commit", "b is still blocked"),
+        ("a.begin, a.refund, b.begin, b.refund: blocked, b.commit: lost_ack", "b is still blocked"),
     ],
 )
 def test_orders_that_nobody_could_carry_out_after_a_fault(steps: str, message: str, tmp_path: Path) -> None:
@@ -122,3 +126,37 @@ def test_a_reset_lets_go_of_what_others_wait_for(tmp_path: Path) -> None:
     [order] = load_scenario(path).interleavings
     assert isinstance(order, Order)
     assert order.steps[-1].choice == Choice(worker="b", step="commit")
+
+
+@pytest.mark.parametrize("mark", [m for m in MARKS if m != "killed"])
+def test_faults_of_the_wire_stand_beside_a_statement(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(SCENARIO + f"orders: [[a.begin, 'a.refund': {mark}, b.begin], {{follow: ['a.refund': {mark}]}}]\n")
+    order, follow = load_scenario(path).interleavings
+    assert isinstance(order, Order)
+    assert isinstance(follow, Follow)
+    struck = Choice(worker="a", step="refund", action=MARKS[mark])
+    assert (order.steps[1].choice, follow.choices) == (struck, (struck,))
+    assert str(struck) == f"a.refund!{mark}"
+
+
+def test_a_fault_beside_a_statement_that_there_is_not_is_refused_with_its_line() -> None:
+    struck = Choice(worker="a", step="s", action=Action.LOST_ACK)
+    text = encode(saved((Decision(choice=struck, enabled=()),)))
+    with pytest.raises(UsageError, match=r"x:10:1: 'a.s!lost_act': no such fault"):
+        decode(text.replace("lost_ack", "lost_act"), "x")
+
+
+@pytest.mark.parametrize("steps", [
+    "a.begin, a.refund, b.begin, b.refund: blocked, a.commit: lost_ack, b.commit",
+    "a.begin, a.refund, b.begin, b.refund: blocked, a.commit: lost_request, b.commit",
+    "a.begin, a.refund, a.commit: black_hole, b.begin, b.refund: blocked, a.!heal, b.commit",
+    "a.begin, a.refund, a.commit: black_hole, b.begin, b.refund: blocked, a.!terminate, b.commit",
+    "a.begin, a.refund, a.commit: black_hole, b.begin, b.refund: blocked",
+])  # fmt: skip
+def test_orders_in_which_the_wire_fails(steps: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(SCENARIO + f"orders: [[{steps}]]\n")
+    [order] = load_scenario(path).interleavings
+    assert isinstance(order, Order)
+    assert len(order.steps) == steps.count(",") + 1

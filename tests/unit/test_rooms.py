@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schedule": {"errors", "model"},
     "dependence": {"model"},
     "strategies": {"errors", "model", "schedule", "dependence"},
-    "driver": {"errors", "model", "db", "dependence", "strategies"},
+    "driver": {"errors", "model", "db", "dependence", "strategies", "wire"},
     "checks": {"model"},
     "coverage": {"model"},
     "tally": {"model", "coverage"},

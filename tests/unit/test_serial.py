@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -212,3 +213,13 @@ def test_the_note_does_not_take_another_id_for_another_answer() -> None:
     log = f'a x answers {{"id": "{uid(1)}"}}\nb x answers {{"n": 2}}'
     [note] = serial_equivalence(run(log, closing=START, toy=Toy(gives=serial.execution)))[1].notes
     assert note.message.startswith("b.x gave")
+
+
+@pytest.mark.parametrize(("outcome_of_a", "seen"), [("lost", "ok"), ("ok", "bad")])
+def test_what_has_an_unknown_outcome_may_come_after_the_worker_that_waited_for_its_end(
+    outcome_of_a: str, seen: str
+) -> None:
+    """As a COMMIT that was held up by the network: whoever sent it has given up, and its retry has ended."""
+    context = run(f"a settle_5 {outcome_of_a}\nb settle_6", closing=toy_ledger(5))
+    workers = tuple(replace(w, after=("a",)) if w.name == "b" else w for w in context.scenario.workers)
+    assert outcome(replace(context, scenario=replace(context.scenario, workers=workers))) == seen

@@ -135,3 +135,14 @@ def test_a_fault_that_is_needed_stays_and_its_double_goes() -> None:
     found = shrink(struck_run(A_X, LOST, CRASH, B_X), WORKERS[:2], attempt)
     actions = [d.choice.action for d in found.execution.schedule.decisions]
     assert (actions.count(Action.KILL), actions.count(Action.LOSE)) == (1, 0)
+
+
+def test_the_faults_of_a_worker_go_with_its_last_statement() -> None:
+    """What has no statement left is not there, and a fault for it leads nowhere."""
+
+    def attempt(without: frozenset[str], wanted: Sequence[Choice]) -> Execution | None:
+        assert not ({"a.x", "a.y"} <= without and any(c.worker == "a" for c in wanted))
+        return None if "a" in without or B_X not in wanted else struck_run(*wanted)
+
+    found = shrink(struck_run(A_X, LOST, CRASH, B_X), WORKERS[:2], attempt)
+    assert [d.choice for d in found.execution.schedule.decisions] == [B_X]
