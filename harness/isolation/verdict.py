@@ -54,18 +54,19 @@ def with_rows(
 
 def sentence(row: LevelResult) -> str:
     """One level in words."""
-    at = f"At {level_words(row.level)}"
+    where = f"At {level_words(row.level)}"
     if row.observed not in (Verdict.PASS, Verdict.VIOLATION):
-        return f"{at}: {row.meaning}"
+        return f"{where}: {row.meaning}"
+    figures = f"{row.schedules:,} schedule{'' if row.schedules == 1 else 's'}{', all there are' * row.exhausted}"
+    if row.lost:
+        figures += f"; {row.lost:,} lost a worker to a serialization failure"
     if row.observed is Verdict.VIOLATION:
         said = f"{_and(row.violated)} {'was' if len(row.violated) == 1 else 'were'} violated"
         said += ", as documented" if row.verdict is Verdict.PASS else ""
     else:
         said = "nothing was violated"
-        said += "" if row.verdict is not Verdict.VIOLATION else f", though {_and(row.expect)} is documented there"
-    how = ", all there are" if row.exhausted else ""
-    lost = f", of which {row.lost:,} lost a worker to a serialization failure" if row.lost else ""
-    return f"{at} {said} in {row.schedules:,} schedule{'' if row.schedules == 1 else 's'}{how}{lost}."
+        said += f", though {_and(row.expect)} is documented there" if row.verdict is Verdict.VIOLATION else ""
+    return f"{where} ({figures}) {said}."
 
 
 def level_words(level: str) -> str:

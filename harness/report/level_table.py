@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from rich.cells import cell_len
 
-from harness.model import LevelResult, RunResult, ScenarioResult, Verdict
+from harness.model import LevelResult, RunResult, Verdict
 from harness.report.console import plain_console
 from harness.report.text import one_line
 from harness.report.words import LABELS, SYMBOLS, plural, replay_command
 
 _HEAD = ("isolation", "", "violated", "schedules", "proof", "lost a worker to 40001")
 _INDENT = "  "
+_NAMED = 2
 
 
 def print_levels(run: RunResult) -> None:
@@ -23,17 +26,24 @@ def print_levels(run: RunResult) -> None:
 
 
 def level_lines(run: RunResult) -> list[str]:
-    """The table, and under it what is worth a sentence: violations with the command that shows them again, orders that
-    were left out, workers with a level of their own."""
+    """The table, and under it what is worth a sentence: violations with the command that shows them again, workers with
+    a level of their own, orders that were left out."""
     table: list[tuple[str, ...]] = [_HEAD]
     notes: list[str] = []
+    left_out: list[str] = []
     for result in run.scenarios:
         if result.levels:
-            table.append((one_line(result.name, 60), *[""] * (len(_HEAD) - 1)))
+            name = one_line(result.name, 60)
+            table.append((name, *[""] * (len(_HEAD) - 1)))
             table += [_cells(row) for row in result.levels]
-            notes += _notes(result)
+            notes += _notes(name, result.levels)
+            orders = max(row.left_out for row in result.levels)
+            left_out += [f"{name} {orders}"] if orders else []
+    if left_out:
+        notes.append(f"exact orders, which hold for a scenario's own level and were left out at others: "
+                     f"{', '.join(left_out)}")  # fmt: skip
     widths = [max(cell_len(line[i]) for line in table) for i in range(len(_HEAD))]
-    return [*(_line(line, widths) for line in table), *dict.fromkeys(notes)]
+    return [*(_line(line, widths) for line in table), *notes]
 
 
 def level_name(row: LevelResult) -> str:
@@ -44,8 +54,8 @@ def level_name(row: LevelResult) -> str:
 
 def level_line(row: LevelResult) -> str:
     """One level in a line: `SERIALIZABLE: pass, 24 schedules, all there are, 12 lost a worker to 40001`."""
-    _, verdict, violated, schedules, proof, lost = _cells(row)
-    said = [verdict[2:], violated, f"{schedules} schedules" if row.schedules != 1 else "1 schedule", proof]
+    _, verdict, violated, _, proof, lost = _cells(row)
+    said = [verdict[2:], violated, plural(row.schedules, "schedule"), proof]
     said += [f"{lost} lost a worker to 40001"] if row.lost else []
     return f"{level_name(row)}: {', '.join(part for part in said if part not in ('', '–'))}"
 
@@ -54,11 +64,16 @@ def _cells(row: LevelResult) -> tuple[str, ...]:
     return (
         f"{_INDENT}{level_name(row)}",
         f"{SYMBOLS[row.verdict]} {_verdict(row)}",
-        ", ".join(one_line(check, 40) for check in row.violated) or "–",
+        _violated(row),
         f"{row.schedules:,}",
         _proof(row),
         f"{row.lost:,}",
     )
+
+
+def _violated(row: LevelResult) -> str:
+    names = ", ".join(one_line(check, 40) for check in row.violated[:_NAMED]) or "–"
+    return f"{names} and {len(row.violated) - _NAMED} more" if len(row.violated) > _NAMED else names
 
 
 def _verdict(row: LevelResult) -> str:
@@ -76,22 +91,16 @@ def _proof(row: LevelResult) -> str:
     return "exact orders" if set(row.strategy.split(", ")) <= {"fixed", "follow"} else "sampled"
 
 
-def _notes(result: ScenarioResult) -> list[str]:
-    lines = []
-    for row in result.levels:
+def _notes(name: str, levels: Sequence[LevelResult]) -> Iterator[str]:
+    for row in levels:
         if row.own or row.verdict is Verdict.PASS:
             continue  # a scenario's own level is reported as ever
         what = row.message if row.violated else row.meaning
-        lines.append(one_line(f"{SYMBOLS[row.verdict]} {result.name} at {level_name(row)}: {what}", 400))
+        yield one_line(f"{SYMBOLS[row.verdict]} {name} at {level_name(row)}: {what}", 400)
         if row.replay:
-            lines.append(f"    again {replay_command(row.replay)}")
-    name = one_line(result.name, 60)
-    left_out = max(row.left_out for row in result.levels)
-    if left_out:
-        lines.append(f"{name}: {plural(left_out, 'exact order')} executed at its own level only")
-    if names := result.levels[0].set_by:
-        lines.append(f"{name}: {', '.join(names)} set a level of their own, which counts in place of the row's")
-    return lines
+            yield f"    again {replay_command(row.replay)}"
+    if names := levels[0].set_by:
+        yield f"{name}: of {', '.join(names)} the level counts that they set themselves, whatever the row says"
 
 
 def _line(texts: tuple[str, ...], widths: list[int]) -> str:
