@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from harness.dependence import WAIT
 from harness.driver.client import Client
 from harness.driver.levels import is_for_all, level_in, sets_level
-from harness.driver.plan import Points
+from harness.driver.plan import ANY_LEVEL, Points
 from harness.model import Effect, Footprint, Site, SiteKind, StatementKind
 
 _ADVISORY = frozenset({"advisory"})
 _ROLLBACK_TO = re.compile(r"\s*(rollback|abort)\b.*\bto\b", re.I | re.S)
+_SERIALIZABLE = ("serializable", ANY_LEVEL)
 _NOTHING = Footprint()
 _WAIT = Footprint(writes=frozenset({WAIT}))
 _UNKNOWN = Footprint(everything=True)
@@ -71,7 +72,7 @@ class Effects:
         self._moved(client.name, session)
         if client.site is not None and client.site.kind is SiteKind.COMMIT:
             self._lets_go(session)
-            self._turn.commits = self._turn.commits or session.level == "serializable"
+            self._turn.commits = self._turn.commits or session.level in _SERIALIZABLE
             session.touched, session.snapshot = session.piece, False
             self._takes_snapshot(session)  # the procedure goes on at once, up to its next gate
         if client.site is None and (
@@ -124,7 +125,7 @@ class Effects:
         chains = not failed and client.statement.chains
         if failed or chains or not client.in_transaction:
             self._lets_go(session)
-            if session.level == "serializable":
+            if session.level in _SERIALIZABLE:
                 self._turn.commits = True
         if chains or not client.in_transaction:
             kept = session.kept | session.touched.writes & _ADVISORY
@@ -195,7 +196,7 @@ class Effects:
         # Under a transaction's snapshot its reads see the same, whenever they come.
         seen = replace(piece, reads=frozenset()) if old else piece
         self._turn.footprint = self._turn.footprint | seen
-        if session.level == "serializable":
+        if session.level in _SERIALIZABLE:
             self._turn.seen = self._turn.seen | piece
             self._turn.held = self._turn.held | session.touched
         if self._points is not None and self._points.may_undo and piece:

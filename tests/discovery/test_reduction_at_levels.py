@@ -29,6 +29,9 @@ TWO_SNAPSHOTS = (
     "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$\nDECLARE v integer; w integer;\n"
     f"BEGIN\n  {FIRST}\n  COMMIT;\n  {THEN}\n  {BOTH}\nEND $$;"
 )
+OWN_LEVEL = TWO_SNAPSHOTS.replace(
+    "COMMIT;", "COMMIT;\n  SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\n  PERFORM n FROM b;"
+)
 BUSY = function("f1", f"SELECT n INTO v FROM b WHERE id = 1;\n  {THEN}")
 
 SYSTEMS = {
@@ -41,6 +44,9 @@ SYSTEMS = {
         A, ("BEGIN", READ, "COMMIT AND CHAIN", READ, "COMMIT"), WRITE
     ),
 }
+SETS_ITS_OWN = "a level that the procedure sets itself"
+CASES = [*((name, level) for name in SYSTEMS for level in LEVELS.values()), (SETS_ITS_OWN, "read committed")]
+SYSTEMS[SETS_ITS_OWN] = system(A + B + C + OWN_LEVEL, "CALL p()", WRITE)
 
 
 @contextmanager
@@ -52,8 +58,7 @@ def staged(what: System, level: str, target: EmbeddedTarget, databases: Database
         stage.close()
 
 
-@pytest.mark.parametrize("level", LEVELS.values())
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize(("name", "level"), CASES)
 def test_nothing_is_missed(
     name: str, level: str, target: EmbeddedTarget, databases: Databases, pool: WorkerPool
 ) -> None:
