@@ -47,7 +47,7 @@ class Options:
     exact orders and followed choices). ``deadline``: clock reading (`time.monotonic`) at which to stop, None: never.
     ``stop``: asks every campaign to end after the execution it is in. ``watch``: is shown every execution that counts
     (not those of replays and shrinking), once it was judged. ``faults``: names of faults to strike every scenario with
-    (none: those that a scenario names itself)."""
+    (none: those that a scenario names itself). ``levels``: names of isolation levels, likewise."""
 
     seed: int = 0
     strategy: str | None = None
@@ -58,6 +58,7 @@ class Options:
     stop: threading.Event = field(default_factory=threading.Event)
     watch: Callable[[Context], None] | None = None
     faults: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
 
     @property
     def out_of_time(self) -> bool:
@@ -249,7 +250,7 @@ class _Campaign:
             def save(found: Found) -> str:
                 return save_counterexample(
                     self.options.folder, self.scenario, self.server, index, found.execution, found.violations, count,
-                    found.without,
+                    found.without, isolation=self.stages.isolation,
                 )  # fmt: skip
 
             searched = not isinstance(interleaving, Order | Follow)

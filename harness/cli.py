@@ -68,6 +68,10 @@ def run(
             "commas), or all"
         ),
     ] = None,
+    isolation: Annotated[
+        str | None,
+        typer.Option(help="also at other levels: read_committed, repeatable_read, serializable (by commas), or all"),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
@@ -78,17 +82,19 @@ def run(
     from harness.run import default_jobs, run_scenarios, with_budget
     from harness.scenario.faults import parse_faults
     from harness.scenario.find import find_scenarios, load_all
+    from harness.scenario.levels import parse_levels
     from harness.targets import open_target
 
     _one_of("--strategy", strategy, STRATEGIES)
     _one_of("--require", require, ("exhausted",))
     count = default_jobs(jobs)
     struck = parse_faults(faults) if faults is not None else ()
+    levels = parse_levels(isolation) if isolation is not None else ()
     scenarios = load_all(find_scenarios(scenario or []))
     folder = new_run_folder(out)
     options = Options(
         seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder,
-        faults=struck,
+        faults=struck, levels=levels,
     )  # fmt: skip
     reporter = ConsoleReporter(quiet=quiet, verbose=verbose)
     try:
@@ -269,6 +275,10 @@ def replay(
     saved = read_saved(file)
     if saved.retry and (as_scenario is not None or as_pytest is not None):
         raise UsageError(f"{file}: a fault and its retry are kept by the scenario's key `faults`, not by a new file")
+    if saved.isolation and (as_scenario is not None or as_pytest is not None):
+        raise UsageError(
+            f"{file}: another isolation level is kept by the scenario's key `isolation`, not by a new file"
+        )
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)
@@ -360,6 +370,7 @@ def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, re
     from harness.report.fault_table import print_faults, write_fault_pictures
     from harness.report.folder import latest, publish
     from harness.report.junit import write_junit
+    from harness.report.level_table import print_levels
     from harness.report.results import write_results
     from harness.report.write import write_report
 
@@ -372,6 +383,7 @@ def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, re
         write_junit(result, junit)
     reporter.close()
     print_faults(result)
+    print_levels(result)
     reporter.run_done(result, latest(page))
     return EXIT_CODES[result.verdict]
 

@@ -18,6 +18,7 @@ from harness.sqltext.walk import touch_of
 __all__ = ["GATE_SQLSTATE", "LIFE_KEY", "TURN_SEQUENCE", "Gates", "install_gates"]
 
 _EXCEPTION_CLAUSE = re.compile(r"\bexception\s+when\b", re.IGNORECASE)
+_SETS_LEVEL = re.compile(r"\bisolation\s+level\b|transaction_isolation\b", re.IGNORECASE)
 
 MACHINERY = f"""
 CREATE SCHEMA IF NOT EXISTS harness;
@@ -51,12 +52,14 @@ GRANT EXECUTE ON FUNCTION harness.gate(integer) TO PUBLIC;
 class Gates:
     """What was installed. ``sites``: in the order of their numbers, from 1. ``opaque``: routines that may run and have
     no gates though they touch tables. ``functions``: identities of the routines whose table accesses all lie behind
-    gates. ``undo``: some routine has an EXCEPTION clause, so that a part of a transaction may be rolled back."""
+    gates. ``undo``: some routine has an EXCEPTION clause, so that a part of a transaction may be rolled back.
+    ``sets_level``: some routine may set the isolation level, of the transaction after its COMMIT or of its session."""
 
     sites: tuple[Site, ...] = ()
     opaque: tuple[Opaque, ...] = ()
     functions: frozenset[str] = frozenset()
     undo: bool = False
+    sets_level: bool = False
 
 
 def install_gates(connection: psycopg.Connection[Any], catalog: Catalog, sql: Sequence[str] | None) -> Gates:
@@ -82,6 +85,7 @@ def install_gates(connection: psycopg.Connection[Any], catalog: Catalog, sql: Se
         opaque=tuple(copy.opaque for copy in copies.values() if copy.opaque is not None),
         functions=frozenset(r.identity for r in ordered if catalog.why_plain(r) is None),
         undo=any(_EXCEPTION_CLAUSE.search(r.source) for r in ordered),
+        sets_level=any(_SETS_LEVEL.search(r.source) for r in ordered),
     )
 
 

@@ -266,6 +266,16 @@ MARKS: Mapping[str, Action] = MappingProxyType({a.mark: a for a in Action if a i
 """Faults that befall a statement, by the marks that it bears then."""
 
 
+LEVELS: Mapping[str, str] = MappingProxyType(
+    {
+        "read_committed": "read committed",
+        "repeatable_read": "repeatable read",
+        "serializable": "serializable",
+    }
+)
+"""Isolation levels by the names that people give them, as the server says them; from the weakest to the strongest."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Choice:
     """One scheduling decision: this worker, this action; ``step`` is the statement's name ("" for what strikes a worker
@@ -359,6 +369,9 @@ class Scenario:
     """Name of a plain Python ledger that says what the calls must answer and leave ("": none)."""
     faults: tuple[str, ...] = ()
     """Names of faults (keys of `FAULTS`): each strikes each worker at each of its points, and a retry follows."""
+    levels: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    """Isolation levels (keys of `LEVELS`) to run at besides its own, and the checks that must be violated there ((): no
+    check may be; None: nothing is said of it)."""
 
 
 # ------------------------------------------------------------------------------------------ schedule and history
@@ -595,6 +608,30 @@ class FaultMatrix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LevelResult:
+    """A scenario at one isolation level. ``own``: the level that it has anyway, so that this is its ordinary campaign.
+    ``expect``: checks whose violation is documented there. ``violated``: names of checks. ``lost``: of ``schedules``
+    those in which a serialization failure (40001) ended a worker. ``set_by``: workers that set a level of their own,
+    which then counts. ``left_out``: exact orders, which hold for the scenario's own level only."""
+
+    level: str
+    own: bool
+    verdict: Verdict
+    observed: Verdict
+    expect: tuple[str, ...]
+    strategy: str
+    schedules: int
+    exhausted: bool
+    lost: int
+    meaning: str
+    violated: tuple[str, ...] = ()
+    message: str = ""
+    replay: str = ""
+    set_by: tuple[str, ...] = ()
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioResult:
     """The outcome of one scenario's campaign. ``observed`` is what was seen, ``verdict`` is after ``expect``."""
 
@@ -622,6 +659,8 @@ class ScenarioResult:
     """A representative execution without violation, for the report."""
     faults: FaultMatrix | None = None
     """None: no faults were asked for."""
+    levels: tuple[LevelResult, ...] = ()
+    """From the weakest to the strongest; none where no isolation levels were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
-from harness.driver.plan import Points
+from harness.driver.plan import ANY_LEVEL, Points
 from harness.gating import Gates
 from harness.model import Footprint, SiteKind, Statement, StatementKind, Worker
 from harness.sqltext import Catalog, commit_footprint, entry_footprint
@@ -57,7 +57,7 @@ def points(
     return Points(
         sites={site.number: site for site in gates.sites},
         entry=lambda worker, statement: entries[worker][statement],
-        isolation=isolation,
+        isolation=ANY_LEVEL if gates.sets_level else isolation,
         may_undo=gates.undo,
         commit=commit_footprint(catalog),
         excluding=any(f.excludes or f.everything for f in found),

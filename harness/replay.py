@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.checks import judge
 from harness.driver.pool import WorkerPool
 from harness.errors import NondeterminismError, UsageError
+from harness.isolation import at_level
 from harness.matrix.retry import INSIDE, retried
 from harness.model import Execution, Order, Scenario, Violation
 from harness.scenario import load_scenario
@@ -41,11 +42,14 @@ def read_saved(path: Path) -> SavedSchedule:
 
 
 def scenario_of(saved: SavedSchedule, path: Path) -> Scenario:
-    """The scenario that ``saved`` came from: its file as named there, seen from here. Raises `UsageError`."""
+    """The scenario that ``saved`` came from: its file as named there, seen from here; at another level than its own
+    what it is there. Raises `UsageError`."""
     file = Path(saved.file)
     if not file.is_file():
         raise UsageError(f"{path}: its scenario {saved.file} is not here: run from the folder where it was saved")
     scenario = load_scenario(file)
+    if saved.isolation:
+        scenario = at_level(scenario, saved.isolation)
     if saved.order >= len(scenario.interleavings):
         raise UsageError(f"{path}: {saved.file} no longer has an interleaving number {saved.order + 1}")
     return scenario
@@ -61,7 +65,7 @@ def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: i
     reproduced = 0
     adapted = not exact
     with Databases(target) as databases, WorkerPool() as pool:
-        stages = Stages(scenario, target, databases, pool)
+        stages = Stages(scenario, target, databases, pool, isolation=saved.isolation)
         try:
             stage = stages.of(interleaving)
             stage.leave_out(frozenset(saved.without))

@@ -12,6 +12,7 @@ from typing import Protocol
 from harness.campaign import Options, Progress, Silent, run_campaign
 from harness.driver.pool import WorkerPool
 from harness.errors import UsageError
+from harness.isolation import Levels
 from harness.matrix import with_faults
 from harness.model import RunResult, Scenario, ScenarioResult, Verdict
 from harness.shards import Shards
@@ -95,10 +96,14 @@ def _campaign(
 
 
 def run_one(scenario: Scenario, stages: Stages, options: Options, progress: Progress, server: str) -> ScenarioResult:
-    """A scenario's campaign and, where faults are asked for, its fault matrix. Raises as `run_campaign` does."""
-    result = run_campaign(scenario, stages, options, progress, server)
-    faults = options.faults or scenario.faults
-    return with_faults(result, scenario, stages, faults, options, progress, server) if faults else result
+    """A scenario's campaign and, where they are asked for, its fault matrix and its isolation levels. Raises as
+    `run_campaign` does."""
+    asked = options.levels or tuple(scenario.levels)
+    levels = Levels(scenario, stages, asked, options, progress, server) if asked else None
+    result = levels.at_own() if levels else run_campaign(scenario, stages, options, progress, server)
+    if faults := options.faults or scenario.faults:
+        result = with_faults(result, scenario, stages, faults, options, progress, server)
+    return levels.with_others(result) if levels else result
 
 
 class SilentReporter(Silent):

@@ -22,8 +22,10 @@ def save_counterexample(
     suffix: int | str,
     without: Collection[str] = (),
     retry: str = "",
+    isolation: str = "",
 ) -> str:
-    """Write ``NAME-SUFFIX.schedule`` and ``NAME-SUFFIX.history.jsonl``; the schedule's path ("" without a folder)."""
+    """Write ``NAME-SUFFIX.schedule`` and ``NAME-SUFFIX.history.jsonl``; the schedule's path ("" without a folder).
+    ``retry``, ``isolation``: as in `SavedSchedule`."""
     if folder is None:
         return ""
     path = folder / f"{scenario.name}-{suffix}.schedule"
@@ -37,6 +39,7 @@ def save_counterexample(
         schedule=execution.schedule,
         without=tuple(sorted(without)),
         retry=retry,
+        isolation=isolation,
     )
     path.write_text(encode(saved), encoding="utf-8")
     save_history(path.with_suffix(".history.jsonl"), execution)

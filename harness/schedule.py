@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from harness.errors import UsageError
-from harness.model import MARKS, Action, Choice, Decision, Schedule
+from harness.model import LEVELS, MARKS, Action, Choice, Decision, Schedule
 
 _HEADER = "harness-schedule 1"
 _KEYS = ("scenario", "file", "hash", "server", "seed", "order", "checks")
-_OPTIONAL = ("without", "retry")
+_OPTIONAL = ("without", "retry", "isolation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,8 @@ class SavedSchedule:
     """A counterexample on disk. ``file``: the scenario's path; ``hash``: of its text and SQL; ``order``: index of the
     interleaving that it came from; ``checks``: names of the checks that it violated; ``without``: workers and
     statements ("worker.statement") that it does not need; ``retry``: the worker that a fault struck, after which the
-    same statements were sent by a worker of their own ("": none)."""
+    same statements were sent by a worker of their own ("": none); ``isolation``: the level of the workers' transactions
+    (a key of `LEVELS`), where that is not the scenario's own."""
 
     scenario: str
     file: str
@@ -29,6 +30,7 @@ class SavedSchedule:
     schedule: Schedule
     without: tuple[str, ...] = ()
     retry: str = ""
+    isolation: str = ""
 
 
 def encode(saved: SavedSchedule) -> str:
@@ -44,7 +46,8 @@ def encode(saved: SavedSchedule) -> str:
     )
     lines = [_HEADER, *(f"{k}: {v}" for k, v in zip(_KEYS, values, strict=True))]
     lines += [f"without: {' '.join(saved.without)}"] if saved.without else []
-    lines += [f"retry: {saved.retry}", ""] if saved.retry else [""]
+    lines += [f"retry: {saved.retry}"] if saved.retry else []
+    lines += [f"isolation: {saved.isolation}", ""] if saved.isolation else [""]
     for d in saved.schedule.decisions:
         mark = " blocked" if d.blocked else ""
         lines.append(f"{d.choice}{mark} | {' '.join(map(str, d.enabled))}".rstrip())
@@ -63,6 +66,8 @@ def decode(text: str, name: str) -> SavedSchedule:
         if not colon or key not in (*_KEYS, *_OPTIONAL):
             raise UsageError(f"{name}:{at + 1}:1: expected one of {', '.join(_KEYS)}, found {lines[at][:40]!r}")
         values[key] = value.strip()
+        if key == "isolation" and values[key] not in LEVELS:
+            raise UsageError(f"{name}:{at + 1}:1: no such isolation level: {values[key][:40]!r}")
         at += 1
     missing = [k for k in _KEYS if k not in values]
     if missing:
@@ -82,6 +87,7 @@ def decode(text: str, name: str) -> SavedSchedule:
         schedule=Schedule(seed=seed, decisions=tuple(decisions)),
         without=tuple(values.get("without", "").split()),
         retry=values.get("retry", ""),
+        isolation=values.get("isolation", ""),
     )
 
 

@@ -12,6 +12,7 @@ import psycopg
 from harness.catalog import read_catalog
 from harness.checks.protocol import Context
 from harness.driver.controller import Controller
+from harness.driver.levels import with_level
 from harness.driver.names import Names
 from harness.driver.observer import Reading
 from harness.driver.plan import Plan
@@ -19,7 +20,20 @@ from harness.driver.pool import WorkerPool
 from harness.driver.restore import Restorer
 from harness.driver.threads import release_threads
 from harness.gating import Gates, install_gates
-from harness.model import Execution, Footprint, Opaque, Order, Row, Scenario, Script, Search, Site, Statement, Worker
+from harness.model import (
+    LEVELS,
+    Execution,
+    Footprint,
+    Opaque,
+    Order,
+    Row,
+    Scenario,
+    Script,
+    Search,
+    Site,
+    Statement,
+    Worker,
+)
 from harness.points import points, with_commits
 from harness.sqltext import Template, footprint_of
 from harness.strategies.protocol import Strategy
@@ -41,7 +55,8 @@ DO $$ BEGIN CREATE ROLE {PUBLIC_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object O
 
 class Stage:
     """Owns one clone of the scenario's database at a time. ``inside``: its functions have gates, and executions hold
-    workers there. ``everywhere``: all functions have, not only those that the scenario's statements can reach."""
+    workers there. ``everywhere``: all functions have, not only those that the scenario's statements can reach.
+    ``isolation``: the level of the workers' transactions, as the server says it (None: the database's default)."""
 
     def __init__(
         self,
@@ -52,9 +67,11 @@ class Stage:
         *,
         inside: bool = False,
         everywhere: bool = False,
+        isolation: str | None = None,
     ) -> None:
         self._target, self._databases, self._pool = target, databases, pool
         self._restores = scenario.restore
+        self._asked_isolation = isolation
         self._gates: Gates | None = None
         self._template = self._installed(scenario, inside, everywhere)
         self._invariants = _reading(scenario.invariants)
@@ -70,7 +87,8 @@ class Stage:
         self._touches: dict[str, frozenset[str] | None] = {}
         self._entries: dict[str, Footprint] = {}
         self.sequence_columns = self._catalog.sequence_columns
-        [(self._isolation,)] = observer.connection.execute("SHOW default_transaction_isolation").fetchall()
+        [(default,)] = observer.connection.execute("SHOW default_transaction_isolation").fetchall()
+        self.isolation: str = isolation or default
         self.play(scenario)
 
     def play(self, scenario: Scenario) -> None:
@@ -87,7 +105,7 @@ class Stage:
         self._serial_runs: dict[tuple[Any, ...], Execution] = {}
         self._points = None
         if self._gates is not None:
-            self._points = points(scenario.workers, self._gates, self._catalog, self._isolation, self._entries)
+            self._points = points(scenario.workers, self._gates, self._catalog, self.isolation, self._entries)
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -131,7 +149,7 @@ class Stage:
     def released_by_threads(self, number: int, *, seed: int) -> Execution:
         """One execution by the homemade test: a thread per worker, off together at a barrier."""
         plan = self._planned(self.scenario.workers, number, inside=False)
-        conninfo = self._target.conninfo(self._database)
+        conninfo = with_level(self._target.conninfo(self._database), self._asked_isolation)
         return release_threads(plan, self.controller.observer, conninfo, seed=seed)
 
     def replay(self, strategy: Strategy, *, seed: int) -> tuple[Execution, Mapping[str, int]]:
@@ -234,6 +252,7 @@ class Stage:
             self._target.conninfo(self._database),
             owned=self._target.owned,
             gated=self._gates is not None,
+            isolation=self._asked_isolation,
         )
         if self._restores:
             self._restorer = Restorer(self._controller.observer.connection, None)
@@ -268,10 +287,13 @@ class Stage:
 
 
 class Stages:
-    """The stages of one scenario, each made when it is first needed: between its statements, and inside functions."""
+    """The stages of one scenario, each made when it is first needed: between its statements, and inside functions.
+    ``isolation``: the level that was asked for (a key of `LEVELS`), "" for the scenario's own."""
 
-    def __init__(self, scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool) -> None:
-        self.scenario, self.owned = scenario, target.owned
+    def __init__(
+        self, scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool, *, isolation: str = ""
+    ) -> None:
+        self.scenario, self.owned, self.isolation = scenario, target.owned, isolation
         self._target, self._databases, self._pool = target, databases, pool
         self._made: dict[bool, Stage] = {}
 
@@ -279,8 +301,20 @@ class Stages:
         """The stage for an interleaving of the scenario."""
         inside = isinstance(interleaving, Search) and interleaving.inside and interleaving.strategy != "free_running"
         if inside not in self._made:
-            self._made[inside] = Stage(self.scenario, self._target, self._databases, self._pool, inside=inside)
+            level = LEVELS[self.isolation] if self.isolation else None
+            self._made[inside] = Stage(
+                self.scenario, self._target, self._databases, self._pool, inside=inside, isolation=level
+            )
         return self._made[inside]
+
+    @property
+    def level(self) -> str:
+        """The level at which the workers run, named like the keys of `LEVELS`."""
+        return self.of(self.scenario.interleavings[0]).isolation.replace(" ", "_")
+
+    def at(self, scenario: Scenario, isolation: str) -> Stages:
+        """Stages of ``scenario`` at another level, on the same server; to be closed apart from these."""
+        return Stages(scenario, self._target, self._databases, self._pool, isolation=isolation)
 
     def close(self) -> None:
         """Leave and drop the databases."""

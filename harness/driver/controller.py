@@ -21,6 +21,7 @@ from harness.driver.doors import MAX_STEPS, Doors
 from harness.driver.effects import Effects
 from harness.driver.faults import Faults
 from harness.driver.gatekeeper import Gatekeeper
+from harness.driver.levels import with_level
 from harness.driver.locks import Locks
 from harness.driver.network import Network
 from harness.driver.observer import LedgerLockedError, Observer
@@ -58,12 +59,17 @@ STEP_BOUND_S = 30.0
 
 class Controller:
     """Executes plans on one database. ``owned``: the server is ours, so its backends may be stopped and continued.
-    ``gated``: its functions have gates, so that plans may hold workers inside."""
+    ``gated``: its functions have gates, so that plans may hold workers inside. ``isolation``: the level of the workers'
+    sessions (None: the server's default); who only observes has the default."""
 
-    def __init__(self, pool: WorkerPool, conninfo: str, *, owned: bool, gated: bool = False) -> None:
+    def __init__(
+        self, pool: WorkerPool, conninfo: str, *, owned: bool, gated: bool = False, isolation: str | None = None
+    ) -> None:
         self._pool, self._owned = pool, owned
         self._gatekeeper = Gatekeeper(conninfo) if gated else None
-        self._conninfo = make_conninfo(conninfo, client_encoding="utf8", application_name="refund-harness worker")
+        self._conninfo = make_conninfo(
+            with_level(conninfo, isolation), client_encoding="utf8", application_name="refund-harness worker"
+        )
         self._splicer = Splicer()
         self.observer = Observer(conninfo)
 

@@ -8,21 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from harness.dependence import WAIT
 from harness.driver.client import Client
-from harness.driver.plan import Points
+from harness.driver.levels import is_for_all, level_in, sets_level
+from harness.driver.plan import ANY_LEVEL, Points
 from harness.model import Effect, Footprint, Site, SiteKind, StatementKind
 
-_LEVEL = re.compile(
-    r"isolation(?:\s+level\b|\s*=|\s+to\b)\W*(serializable|repeatable\s+read|read\s+committed|read\s+uncommitted)", re.I
-)
-_SETS = re.compile(r"\s*set\b", re.I)
-_FOR_ALL = re.compile(
-    r"\s*(set\s+session\s+characteristics\b|(set|reset)\s+(session\s+)?default_transaction_isolation\b|"
-    r"(reset|discard)\s+all\b)",
-    re.I,
-)
-"""The level of all further transactions of the session is set, or set back."""
 _ADVISORY = frozenset({"advisory"})
 _ROLLBACK_TO = re.compile(r"\s*(rollback|abort)\b.*\bto\b", re.I | re.S)
+_SERIALIZABLE = ("serializable", ANY_LEVEL)
 _NOTHING = Footprint()
 _WAIT = Footprint(writes=frozenset({WAIT}))
 _UNKNOWN = Footprint(everything=True)
@@ -80,8 +72,9 @@ class Effects:
         self._moved(client.name, session)
         if client.site is not None and client.site.kind is SiteKind.COMMIT:
             self._lets_go(session)
-            self._turn.commits = self._turn.commits or session.level == "serializable"
+            self._turn.commits = self._turn.commits or session.level in _SERIALIZABLE
             session.touched, session.snapshot = session.piece, False
+            self._takes_snapshot(session)  # the procedure goes on at once, up to its next gate
         if client.site is None and (
             statement.kind is StatementKind.ROLLBACK or _ROLLBACK_TO.match(statement.sql) is not None
         ):
@@ -132,7 +125,7 @@ class Effects:
         chains = not failed and client.statement.chains
         if failed or chains or not client.in_transaction:
             self._lets_go(session)
-            if session.level == "serializable":
+            if session.level in _SERIALIZABLE:
                 self._turn.commits = True
         if chains or not client.in_transaction:
             kept = session.kept | session.touched.writes & _ADVISORY
@@ -157,25 +150,27 @@ class Effects:
     def _from_statement(self, session: _Session, client: Client) -> Footprint:
         statement = client.statement
         if statement.kind is StatementKind.BEGIN or not session.level:
-            level = _LEVEL.search(statement.sql) if statement.kind is StatementKind.BEGIN else None
+            named = level_in(statement.sql) if statement.kind is StatementKind.BEGIN else None
             installed = self._points.isolation if self._points is not None else "serializable"
-            default = self._defaults.get(client.name) or installed
-            session.level = _plain(level[1]) if level else default
+            session.level = named or self._defaults.get(client.name) or installed
             session.snapshot = False
-        if _FOR_ALL.match(statement.sql):
-            level = _LEVEL.search(statement.sql)
-            self._defaults[client.name] = _plain(level[1]) if level else ""
-        elif _SETS.match(statement.sql) and (level := _LEVEL.search(statement.sql)):
-            session.level = _plain(level[1])
+        if is_for_all(statement.sql):
+            self._defaults[client.name] = level_in(statement.sql) or ""
+        elif level := sets_level(statement.sql):
+            session.level = level
         if statement.kind in (StatementKind.BEGIN, StatementKind.ROLLBACK):
             return _NOTHING
         if statement.kind is StatementKind.COMMIT:
             return self._points.commit if self._points is not None else _NOTHING
         if self._points is None or statement.kind is StatementKind.DDL:
             return _UNKNOWN
+        self._takes_snapshot(session)
+        return self._points.entry(client.name, statement.name)
+
+    def _takes_snapshot(self, session: _Session) -> None:
+        """The transaction's own, with the first thing that it runs; at READ COMMITTED each statement has one."""
         if session.level != "read committed" and not session.snapshot:
             session.snapshot = self._turn.snapshot = True
-        return self._points.entry(client.name, statement.name)
 
     def _from_site(self, session: _Session, client: Client) -> Footprint:
         site = client.site
@@ -201,7 +196,7 @@ class Effects:
         # Under a transaction's snapshot its reads see the same, whenever they come.
         seen = replace(piece, reads=frozenset()) if old else piece
         self._turn.footprint = self._turn.footprint | seen
-        if session.level == "serializable":
+        if session.level in _SERIALIZABLE:
             self._turn.seen = self._turn.seen | piece
             self._turn.held = self._turn.held | session.touched
         if self._points is not None and self._points.may_undo and piece:
@@ -214,7 +209,3 @@ class Effects:
         touched = session.touched
         self._turn.ended |= touched.writes | touched.excludes | (touched.reads if self._excluding else frozenset())
         self._turn.ended_everything = self._turn.ended_everything or session.touched.everything
-
-
-def _plain(level: str) -> str:
-    return re.sub(r"\s+", " ", level.lower())

@@ -9,12 +9,15 @@ from harness.driver.names import Names
 from harness.driver.observer import Reading
 from harness.model import Footprint, Site, Worker
 
+ANY_LEVEL = "any"
+"""It cannot be told: some function sets the level itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
     """Where workers can be held inside their statements. ``sites``: by number. ``entry``: of a worker and its
-    statement (names) what that itself touches, and up to its first gate. ``isolation``: the database's default level,
-    in lower case."""
+    statement (names) what that itself touches, and up to its first gate. ``isolation``: the level of transactions that
+    name none, in lower case, or `ANY_LEVEL`."""
 
     sites: Mapping[int, Site]
     entry: Callable[[str, str], Footprint]

@@ -10,6 +10,7 @@ from typing import Any
 from harness import __version__
 from harness.model import Counterexample, Execution, RunResult, ScenarioResult, Verdict
 from harness.report.fault_view import fault_view
+from harness.report.level_table import level_line
 from harness.report.text import clean, one_line, value_text
 from harness.report.timeline import Timeline, elide, timeline
 from harness.report.views import ledger_views, table_view, timeline_view
@@ -110,6 +111,7 @@ def _scenario(number: int, result: ScenarioResult, attachments: Sequence[Attachm
         "outcome": outcome(result),
         "meaning": one_line(result.meaning, 1200),
         "coverage": coverage(result),
+        "levels": [level_line(row) for row in result.levels],
         "notes": [
             f"{value_text(note.check, 60)}: {one_line(note.message, 300)}"
             for check in result.checks

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.model import Counterexample, Json, RunResult, ScenarioResult, Violation
 from harness.report.fault_json import fault_json
+from harness.report.level_json import level_json
 
 VERSION = 1
 
@@ -62,6 +63,7 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         "violations": [_violation(e, violation) for e in result.counterexamples for violation in e.violations],
         **_inside(result),
         **({"faults": fault_json(result.faults)} if result.faults is not None else {}),
+        **({"isolation": [level_json(row) for row in result.levels]} if result.levels else {}),
         "notes": [_note(note) for check in result.checks for note in check.notes[:1]],
     }
 

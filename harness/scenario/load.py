@@ -25,6 +25,7 @@ from harness.model import (
 from harness.scenario import yamltext
 from harness.scenario.faults import every_fault
 from harness.scenario.followed import check_followed
+from harness.scenario.levels import read_levels
 from harness.scenario.macros import setup_scripts
 from harness.scenario.orders import check_order
 from harness.scenario.queue import delivered
@@ -80,7 +81,8 @@ class _Resolver:
         ours = MIGRATIONS in spec.install
         invariants = tuple(self._invariants(ours))
         self._check_variables(workers, invariants)
-        expect, violation = self._expectations(workers, {i.name for i in invariants})
+        checks = {*ALL_CHECKS, *(i.name for i in invariants)}
+        expect, violation = self._expectations(workers, checks)
         interleavings = tuple(self._interleaving(i, item, workers) for i, item in enumerate(spec.orders))
         state = state_scripts() if ours else ()
         ddl = any(s.kind is StatementKind.DDL for w in workers for s in w.statements)
@@ -103,6 +105,7 @@ class _Resolver:
             restore=not ddl,
             model=spec.model or "",
             faults=every_fault(spec.faults),
+            levels=read_levels(self.document, spec.isolation, checks),
         )
 
     def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -173,7 +176,7 @@ class _Resolver:
                     raise self.document.error(where, f"{title}: unknown variable :'{name}'{nearest(name, known)}")
 
     def _expectations(
-        self, workers: tuple[Worker, ...], invariants: set[str]
+        self, workers: tuple[Worker, ...], checks: set[str]
     ) -> tuple[Mapping[str, Expectation], tuple[str, ...]]:
         expect = dict(self.spec.expect)
         raw = expect.pop("violation", [])
@@ -181,7 +184,7 @@ class _Resolver:
         where: Path_ = ("expect", "violation")
         if violation is None or not all(isinstance(v, str) for v in violation):
             raise self.document.error(where, "`violation` names a check, or a list of checks")
-        known = sorted({*ALL_CHECKS, *invariants})
+        known = sorted(checks)
         for i, name in enumerate(violation):
             if name not in known:
                 raise self.document.error((*where, i), f"unknown check {name!r}{nearest(name, known)}")

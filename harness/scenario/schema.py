@@ -6,8 +6,10 @@ import difflib
 import json
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
+
+from harness.model import LEVELS
 
 FaultName = Literal[
     "crash", "run_on", "terminate", "cancel", "reset", "lost_answer", "sigterm", "idle_timeout", "lost_request",
@@ -16,6 +18,7 @@ FaultName = Literal[
 Struck = Literal["killed", "lost_request", "torn_request", "lost_ack", "black_hole"]
 """What may befall a statement in an order."""
 _STRUCK: tuple[str, ...] = get_args(Struck)
+LEVEL_NAMES = list(LEVELS)
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
 
 
@@ -358,6 +361,30 @@ class QueueSpec(_Strict):
     stalled_interval: Annotated[int, Field(ge=1)] = 30_000
 
 
+_CHECKS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+_LEVELS_SCHEMA = {
+    "anyOf": [
+        {"type": "array", "items": {"enum": [*LEVEL_NAMES, "all"]}},
+        {
+            "type": "object",
+            "propertyNames": {"enum": LEVEL_NAMES},
+            "additionalProperties": {
+                "anyOf": [
+                    {"const": "pass"},
+                    {
+                        "type": "object",
+                        "properties": {"violation": _CHECKS_SCHEMA},
+                        "required": ["violation"],
+                        "additionalProperties": False,
+                    },
+                ]
+            },
+        },
+    ]
+}
+"""For editors; the loader reads it by hand, since it knows the checks."""
+
+
 class ScenarioSpec(_Strict):
     """A refund-harness scenario file, version 1."""
 
@@ -399,6 +426,14 @@ class ScenarioSpec(_Strict):
         Field(
             description="each of these strikes each worker at each point of its run alone, and a retry follows; all: "
             "every fault there is"
+        ),
+    ] = []
+    isolation: Annotated[
+        Any,
+        WithJsonSchema(_LEVELS_SCHEMA),
+        Field(
+            description="also at these isolation levels, or all; of each may be said `pass`, or the check(s) that are "
+            "violated there"
         ),
     ] = []
     users: Annotated[list[Name], Field(description="more names that become user ids")] = []

@@ -43,10 +43,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "found": {"errors", "model", "checks", "shrink", "strategies", "stage"},
     "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
     "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign"},
-    "replay": {"errors", "model", "matrix", "scenario", "schedule", "strategies", "driver", "checks", "stage"}
-    | {"targets"},
+    "isolation": {"errors", "model", "driver", "checks", "stage", "campaign"},
+    "replay": {"errors", "model", "matrix", "isolation", "scenario", "schedule", "strategies", "driver", "checks"}
+    | {"targets", "stage"},
     "shards": {"driver"},
-    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix", "shards"},
+    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix", "isolation"} | {"shards"},
     "mutation": {"model"},
     "soaked": {"model"},
     "soak": {"errors", "model", "soaked", "resources", "sqltext", "scenario", "db", "targets", "driver"}
