@@ -268,6 +268,8 @@ def replay(
     saved = read_saved(file)
     if saved.retry and (as_scenario is not None or as_pytest is not None):
         raise UsageError(f"{file}: a fault and its retry are kept by the scenario's key `faults`, not by a new file")
+    if saved.case and (as_scenario is not None or as_pytest is not None):
+        raise UsageError(f"{file}: the case {saved.case} of {saved.file} is the regression: keep that file")
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)

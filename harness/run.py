@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from harness.campaign import Options, Progress, Silent, run_campaign
+from harness.cases import with_cases
 from harness.driver.pool import WorkerPool
 from harness.errors import UsageError
 from harness.matrix import with_faults
@@ -95,10 +96,13 @@ def _campaign(
 
 
 def run_one(scenario: Scenario, stages: Stages, options: Options, progress: Progress, server: str) -> ScenarioResult:
-    """A scenario's campaign and, where faults are asked for, its fault matrix. Raises as `run_campaign` does."""
+    """A scenario's campaign, where faults are asked for its fault matrix, and its single calls. Raises as
+    `run_campaign` does."""
     result = run_campaign(scenario, stages, options, progress, server)
     faults = options.faults or scenario.faults
-    return with_faults(result, scenario, stages, faults, options, progress, server) if faults else result
+    if faults and scenario.workers:
+        result = with_faults(result, scenario, stages, faults, options, progress, server)
+    return with_cases(result, scenario, stages, options, progress, server) if scenario.cases else result
 
 
 class SilentReporter(Silent):

@@ -22,6 +22,7 @@ def save_counterexample(
     suffix: int | str,
     without: Collection[str] = (),
     retry: str = "",
+    case: str = "",
 ) -> str:
     """Write ``NAME-SUFFIX.schedule`` and ``NAME-SUFFIX.history.jsonl``; the schedule's path ("" without a folder)."""
     if folder is None:
@@ -37,6 +38,7 @@ def save_counterexample(
         schedule=execution.schedule,
         without=tuple(sorted(without)),
         retry=retry,
+        case=case,
     )
     path.write_text(encode(saved), encoding="utf-8")
     save_history(path.with_suffix(".history.jsonl"), execution)

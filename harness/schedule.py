@@ -10,7 +10,7 @@ from harness.model import Action, Choice, Decision, Schedule
 
 _HEADER = "harness-schedule 1"
 _KEYS = ("scenario", "file", "hash", "server", "seed", "order", "checks")
-_OPTIONAL = ("without", "retry")
+_OPTIONAL = ("without", "retry", "case")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,8 @@ class SavedSchedule:
     """A counterexample on disk. ``file``: the scenario's path; ``hash``: of its text and SQL; ``order``: index of the
     interleaving that it came from; ``checks``: names of the checks that it violated; ``without``: workers and
     statements ("worker.statement") that it does not need; ``retry``: the worker that a fault struck, after which the
-    same statements were sent by a worker of their own ("": none)."""
+    same statements were sent by a worker of their own ("": none); ``case``: name of the single call that it is
+    ("": none)."""
 
     scenario: str
     file: str
@@ -29,6 +30,7 @@ class SavedSchedule:
     schedule: Schedule
     without: tuple[str, ...] = ()
     retry: str = ""
+    case: str = ""
 
 
 def encode(saved: SavedSchedule) -> str:
@@ -44,7 +46,8 @@ def encode(saved: SavedSchedule) -> str:
     )
     lines = [_HEADER, *(f"{k}: {v}" for k, v in zip(_KEYS, values, strict=True))]
     lines += [f"without: {' '.join(saved.without)}"] if saved.without else []
-    lines += [f"retry: {saved.retry}", ""] if saved.retry else [""]
+    lines += [f"retry: {saved.retry}"] if saved.retry else []
+    lines += [f"case: {saved.case}", ""] if saved.case else [""]
     for d in saved.schedule.decisions:
         mark = " blocked" if d.blocked else ""
         lines.append(f"{d.choice}{mark} | {' '.join(map(str, d.enabled))}".rstrip())
@@ -82,6 +85,7 @@ def decode(text: str, name: str) -> SavedSchedule:
         schedule=Schedule(seed=seed, decisions=tuple(decisions)),
         without=tuple(values.get("without", "").split()),
         retry=values.get("retry", ""),
+        case=values.get("case", ""),
     )
 
 

@@ -19,7 +19,20 @@ from harness.driver.pool import WorkerPool
 from harness.driver.restore import Restorer
 from harness.driver.threads import release_threads
 from harness.gating import Gates, install_gates
-from harness.model import Execution, Footprint, Opaque, Order, Row, Scenario, Script, Search, Site, Statement, Worker
+from harness.model import (
+    PUBLIC_ROLE,
+    Execution,
+    Footprint,
+    Opaque,
+    Order,
+    Row,
+    Scenario,
+    Script,
+    Search,
+    Site,
+    Statement,
+    Worker,
+)
 from harness.points import points, with_commits
 from harness.sqltext import Template, footprint_of
 from harness.strategies.protocol import Strategy
@@ -31,9 +44,6 @@ RECYCLE_AFTER = 500
 """Executions per database: old rows cost time in every query that has no index for them."""
 SERIAL_NUMBERS = 1_000_000
 """Serial runs and replays number their ids from here, apart from the campaign's own executions."""
-PUBLIC_ROLE = "refund_harness_public"
-"""What a worker with ``role: public`` becomes: a role that has only what PUBLIC has."""
-
 _MAKE_PUBLIC_ROLE = f"""
 DO $$ BEGIN CREATE ROLE {PUBLIC_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
 """
@@ -251,7 +261,7 @@ class Stage:
 
     def _installed(self, scenario: Scenario, inside: bool, everywhere: bool) -> str:
         """The template with everything installed; with gates when workers are to be held inside functions."""
-        public = any(w.role == "public" for w in scenario.workers)
+        public = any(r == "public" for r in (*(w.role for w in scenario.workers), *(c.role for c in scenario.cases)))
         scripts = (*scenario.install, *([Script(name="role public", text=_MAKE_PUBLIC_ROLE)] if public else []))
         template = self._databases.template(scripts)
         if not inside:
@@ -280,6 +290,10 @@ class Stages:
         if inside not in self._made:
             self._made[inside] = Stage(self.scenario, self._target, self._databases, self._pool, inside=inside)
         return self._made[inside]
+
+    def beside(self, scenario: Scenario) -> Stages:
+        """Stages of another scenario on the same server, to be closed by the caller."""
+        return Stages(scenario, self._target, self._databases, self._pool)
 
     def close(self) -> None:
         """Leave and drop the databases."""

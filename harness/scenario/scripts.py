@@ -32,6 +32,8 @@ HISTORY_CHECKS = (
     "append_only",
     "status_forward",
     "answer",
+    "declared_answer",
+    "ledger_unchanged",
     "blocking",
     "ledger_model",
     "serial_equivalence",

@@ -43,10 +43,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "found": {"errors", "model", "checks", "shrink", "strategies", "stage"},
     "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
     "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign"},
-    "replay": {"errors", "model", "matrix", "scenario", "schedule", "strategies", "driver", "checks", "stage"}
+    "cases": {"errors", "model", "checks", "tally", "saving", "strategies", "stage", "found", "campaign"},
+    "replay": {"errors", "model", "matrix", "cases", "scenario", "schedule", "strategies", "driver", "checks", "stage"}
     | {"targets"},
     "shards": {"driver"},
-    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix", "shards"},
+    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix", "cases", "shards"},
     "mutation": {"model"},
     "soaked": {"model"},
     "soak": {"errors", "model", "soaked", "resources", "sqltext", "scenario", "db", "targets", "driver"}
