@@ -358,6 +358,7 @@ def _request(
 def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, reporter: Any) -> int:
     """Write all that a finished run leaves behind; its exit code."""
     from harness.model import EXIT_CODES
+    from harness.report.cases import print_cases
     from harness.report.fault_table import print_faults, write_fault_pictures
     from harness.report.folder import latest, publish
     from harness.report.junit import write_junit
@@ -373,6 +374,7 @@ def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, re
         write_junit(result, junit)
     reporter.close()
     print_faults(result)
+    print_cases(result)
     reporter.run_done(result, latest(page))
     return EXIT_CODES[result.verdict]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import __version__
 from harness.model import Counterexample, Execution, RunResult, ScenarioResult, Verdict
+from harness.report.cases import cases_view
 from harness.report.text import clean, one_line, value_text
 from harness.report.timeline import Timeline, elide, timeline
 from harness.report.views import ledger_views, table_view, timeline_view
@@ -119,6 +120,7 @@ def _scenario(number: int, result: ScenarioResult, attachments: Sequence[Attachm
             (SYMBOLS[check.verdict], value_text(check.check, 80), f"{check.examined:,} examined")
             for check in result.checks
         ],
+        "cases": cases_view(result.cases) if result.cases else None,
         "examples": examples,
         "passing": _execution(result.passing, timeline(result.passing.history)) if result.passing else None,
     }
