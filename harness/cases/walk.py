@@ -18,6 +18,9 @@ from harness.stage import Stage, Stages
 from harness.strategies.serial import Serial
 from harness.tally import Tally
 
+EXAMPLES = 10
+"""Red cases that reports show in full. More are shown of a kind that was not seen before; all are saved and listed."""
+
 
 @dataclass(slots=True)
 class Walk:
@@ -87,12 +90,14 @@ class Walk:
             )  # fmt: skip
 
         confirmed, replay = kept(stage, execution, case, violations, (), save)
-        self.tally.counterexamples.append(
-            Counterexample(
-                scenario=self.scenario.name,
-                execution=confirmed.execution,
-                violations=confirmed.violations,
-                replay=replay,
+        kinds = [{v.check for v in e.violations} for e in self.tally.counterexamples]
+        if len(kinds) < EXAMPLES or {v.check for v in violations} not in kinds:
+            self.tally.counterexamples.append(
+                Counterexample(
+                    scenario=self.scenario.name,
+                    execution=confirmed.execution,
+                    violations=confirmed.violations,
+                    replay=replay,
+                )
             )
-        )
         return replay

@@ -148,7 +148,8 @@ class _Builder:
         [sent] = statements(self.document, where, _statement(call), self.base)
         sent = replace(sent, name=call.name or _kind(call), tolerated=bool(self.spec.then))
         # What it leaves in the session must not reach the next case.
-        previous = [replace(s, tolerated=True, session_state=True) for s in self._texts("previous")]
+        left = self._texts("previous")
+        previous = [replace(s, name="previous", tolerated=True, session_state=True) for s in left]
         before, after = self._envelope(role) if self.spec.envelope else ([], list(self._texts("then")))
         named = tuple(unique_names([*previous, *before, sent, *after]))
         own = None if role == OWNER or self.spec.envelope else role

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -345,7 +346,13 @@ class QueueSpec(_Strict):
 
 
 def _answer(value: Any) -> Any:
-    if isinstance(value, dict) or value in ("allowed", "denied"):
+    if isinstance(value, dict):
+        code = value.get("sqlstate", "00000")
+        if not isinstance(code, str) or not re.fullmatch("[0-9A-Z]{5}", code):
+            message = "'sqlstate' must be five digits or capital letters, in quotes, found {found}"
+            raise PydanticCustomError("expect", message, {"found": repr(code)[:40]})
+        return value
+    if value in ("allowed", "denied"):
         return value
     raise PydanticCustomError(
         "expect", "a call is `allowed` (no error), `denied` (42501) or answered by a mapping, found {found}{hint}",
