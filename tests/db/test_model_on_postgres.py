@@ -44,7 +44,7 @@ SET_UP = [
 REFUSALS = {
     "Amount must be positive", "Job not found", "Job belongs to another user", "Job already failed and refunded",
     "Job already failed", "Job already completed", "Amount differs from the charge", "User not found",
-    "Balance would overflow", "Insufficient balance",
+    "Balance would overflow", "Insufficient balance", "Story id is required",
 }  # fmt: skip
 """Every refusal of sql/README.md that a call with its ids can get."""
 
