@@ -279,6 +279,8 @@ def replay(
         raise UsageError(
             f"{file}: another isolation level is kept by the scenario's key `isolation`, not by a new file"
         )
+    if saved.case and (as_scenario is not None or as_pytest is not None):
+        raise UsageError(f"{file}: the case {saved.case} of {saved.file} is the regression: keep that file")
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)
@@ -367,6 +369,7 @@ def _request(
 def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, reporter: Any) -> int:
     """Write all that a finished run leaves behind; its exit code."""
     from harness.model import EXIT_CODES
+    from harness.report.cases import print_cases
     from harness.report.fault_table import print_faults, write_fault_pictures
     from harness.report.folder import latest, publish
     from harness.report.junit import write_junit
@@ -384,6 +387,7 @@ def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, re
     reporter.close()
     print_faults(result)
     print_levels(result)
+    print_cases(result)
     reporter.run_done(result, latest(page))
     return EXIT_CODES[result.verdict]
 

@@ -136,6 +136,9 @@ class Call:
     amount: int | None = None
 
 
+PUBLIC_ROLE = "refund_harness_public"
+"""What ``role: public`` becomes: a role that has only what PUBLIC has."""
+
 _AND_CHAIN = re.compile(r"\sand\s+chain\b", re.IGNORECASE)
 
 
@@ -169,6 +172,8 @@ class Statement:
     """Sent together with a BEGIN of its own: its commit is then a step of its own, the next statement."""
     attempt: int = 1
     """Which attempt of its worker it belongs to, from 1, ascending: a later one begins only when this one failed."""
+    tolerated: bool = False
+    """Its worker goes on after an error of this statement, which leaves a transaction aborted, not rolled back."""
 
     @property
     def chains(self) -> bool:
@@ -320,6 +325,29 @@ class Order:
     name: str = ""
 
 
+class LedgerRule(StrEnum):
+    """What a single call may do to the committed ledger. ``FREE``: nothing is declared."""
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    FREE = "free"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case(Order):
+    """A single call with its declared answer: an order of one worker, which is alone. ``role``: as the file says it.
+    ``call``: name of the statement whose answer counts. ``previous``: how many of the worker's first statements the
+    session's previous user had sent. ``answer``: what each key must be in the answer (``sqlstate``: of an error);
+    without any key, whatever is no error."""
+
+    worker: Worker
+    role: str
+    call: str
+    answer: Mapping[str, Json]
+    ledger: LedgerRule
+    previous: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """An interleaving left to a strategy. ``schedules`` limits how many executions it may use (None: the default).
@@ -372,6 +400,8 @@ class Scenario:
     levels: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     """Isolation levels (keys of `LEVELS`) to run at besides its own, and the checks that must be violated there ((): no
     check may be; None: nothing is said of it)."""
+    cases: tuple[Case, ...] = ()
+    """Single calls, each an execution of its own from the same set-up, judged beside whatever the workers do."""
 
 
 # ------------------------------------------------------------------------------------------ schedule and history
@@ -632,6 +662,21 @@ class LevelResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """What came of a `Case`. ``sql``: the call, with variables in place of ids. ``answered``: the answer as a mapping;
+    None: there was none. ``changed``: the committed ledger is not what it was before the request. ``checks``: those
+    violated, with how many violations each. ``replay``: path of the saved schedule, where it is red."""
+
+    case: Case
+    sql: str
+    answered: Mapping[str, Json] | None
+    changed: bool
+    checks: Mapping[str, int] = field(default_factory=dict)
+    message: str = ""
+    replay: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioResult:
     """The outcome of one scenario's campaign. ``observed`` is what was seen, ``verdict`` is after ``expect``."""
 
@@ -661,6 +706,8 @@ class ScenarioResult:
     """None: no faults were asked for."""
     levels: tuple[LevelResult, ...] = ()
     """From the weakest to the strongest; none where no isolation levels were asked for."""
+    cases: tuple[CaseResult, ...] = ()
+    """Single calls that were carried out, in the file's order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.cases import single
 from harness.checks import judge
 from harness.driver.pool import WorkerPool
 from harness.errors import NondeterminismError, UsageError
 from harness.isolation import at_level
 from harness.matrix.retry import INSIDE, retried
-from harness.model import Execution, Order, Scenario, Violation
+from harness.model import Case, Execution, Order, Scenario, Violation
 from harness.scenario import load_scenario
 from harness.schedule import SavedSchedule, decode
 from harness.stage import Stages
@@ -50,7 +51,9 @@ def scenario_of(saved: SavedSchedule, path: Path) -> Scenario:
     scenario = load_scenario(file)
     if saved.isolation:
         scenario = at_level(scenario, saved.isolation)
-    if saved.order >= len(scenario.interleavings):
+    if saved.case:
+        single(scenario, saved.case)
+    elif saved.order >= len(scenario.interleavings):
         raise UsageError(f"{path}: {saved.file} no longer has an interleaving number {saved.order + 1}")
     return scenario
 
@@ -58,10 +61,14 @@ def scenario_of(saved: SavedSchedule, path: Path) -> Scenario:
 def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: int) -> ReplayResult:
     """Carry out ``saved`` ``times`` times. Raises `NondeterminismError` when the same SQL leads elsewhere."""
     exact = scenario.text_hash == saved.hash
+    if saved.case:
+        scenario, _ = single(scenario, saved.case)
     interleaving = scenario.interleavings[saved.order]
     if saved.retry:
         scenario, interleaving = retried(scenario, saved.retry), INSIDE
-    order = interleaving if isinstance(interleaving, Order) and exact else None
+    # What an exact order declares is for its own steps; a case declares whatever becomes of them.
+    declares = isinstance(interleaving, Case) or (isinstance(interleaving, Order) and exact)
+    order = interleaving if isinstance(interleaving, Order) and declares else None
     reproduced = 0
     adapted = not exact
     with Databases(target) as databases, WorkerPool() as pool:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from harness.campaign import Options, Progress, Silent, run_campaign
+from harness.cases import with_cases
 from harness.driver.pool import WorkerPool
 from harness.errors import UsageError
 from harness.isolation import Levels
@@ -96,14 +97,16 @@ def _campaign(
 
 
 def run_one(scenario: Scenario, stages: Stages, options: Options, progress: Progress, server: str) -> ScenarioResult:
-    """A scenario's campaign and, where they are asked for, its fault matrix and its isolation levels. Raises as
-    `run_campaign` does."""
+    """A scenario's campaign and, where they are asked for, its fault matrix, its isolation levels and its single calls.
+    Raises as `run_campaign` does."""
     asked = options.levels or tuple(scenario.levels)
-    levels = Levels(scenario, stages, asked, options, progress, server) if asked else None
+    levels = Levels(scenario, stages, asked, options, progress, server) if asked and scenario.workers else None
     result = levels.at_own() if levels else run_campaign(scenario, stages, options, progress, server)
-    if faults := options.faults or scenario.faults:
+    faults = options.faults or scenario.faults
+    if faults and scenario.workers:
         result = with_faults(result, scenario, stages, faults, options, progress, server)
-    return levels.with_others(result) if levels else result
+    result = levels.with_others(result) if levels else result
+    return with_cases(result, scenario, stages, options, progress, server) if scenario.cases else result
 
 
 class SilentReporter(Silent):

@@ -23,6 +23,7 @@ def save_counterexample(
     without: Collection[str] = (),
     retry: str = "",
     isolation: str = "",
+    case: str = "",
 ) -> str:
     """Write ``NAME-SUFFIX.schedule`` and ``NAME-SUFFIX.history.jsonl``; the schedule's path ("" without a folder).
     ``retry``, ``isolation``: as in `SavedSchedule`."""
@@ -40,6 +41,7 @@ def save_counterexample(
         without=tuple(sorted(without)),
         retry=retry,
         isolation=isolation,
+        case=case,
     )
     path.write_text(encode(saved), encoding="utf-8")
     save_history(path.with_suffix(".history.jsonl"), execution)

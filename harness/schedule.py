@@ -10,7 +10,7 @@ from harness.model import LEVELS, MARKS, Action, Choice, Decision, Schedule
 
 _HEADER = "harness-schedule 1"
 _KEYS = ("scenario", "file", "hash", "server", "seed", "order", "checks")
-_OPTIONAL = ("without", "retry", "isolation")
+_OPTIONAL = ("without", "retry", "isolation", "case")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,8 @@ class SavedSchedule:
     interleaving that it came from; ``checks``: names of the checks that it violated; ``without``: workers and
     statements ("worker.statement") that it does not need; ``retry``: the worker that a fault struck, after which the
     same statements were sent by a worker of their own ("": none); ``isolation``: the level of the workers' transactions
-    (a key of `LEVELS`), where that is not the scenario's own."""
+    (a key of `LEVELS`), where that is not the scenario's own; ``case``: name of the single call that it is ("": none).
+    """
 
     scenario: str
     file: str
@@ -31,6 +32,7 @@ class SavedSchedule:
     without: tuple[str, ...] = ()
     retry: str = ""
     isolation: str = ""
+    case: str = ""
 
 
 def encode(saved: SavedSchedule) -> str:
@@ -47,7 +49,8 @@ def encode(saved: SavedSchedule) -> str:
     lines = [_HEADER, *(f"{k}: {v}" for k, v in zip(_KEYS, values, strict=True))]
     lines += [f"without: {' '.join(saved.without)}"] if saved.without else []
     lines += [f"retry: {saved.retry}"] if saved.retry else []
-    lines += [f"isolation: {saved.isolation}", ""] if saved.isolation else [""]
+    lines += [f"isolation: {saved.isolation}"] if saved.isolation else []
+    lines += [f"case: {saved.case}", ""] if saved.case else [""]
     for d in saved.schedule.decisions:
         mark = " blocked" if d.blocked else ""
         lines.append(f"{d.choice}{mark} | {' '.join(map(str, d.enabled))}".rstrip())
@@ -88,6 +91,7 @@ def decode(text: str, name: str) -> SavedSchedule:
         without=tuple(values.get("without", "").split()),
         retry=values.get("retry", ""),
         isolation=values.get("isolation", ""),
+        case=values.get("case", ""),
     )
 
 

@@ -22,6 +22,7 @@ from harness.driver.threads import release_threads
 from harness.gating import Gates, install_gates
 from harness.model import (
     LEVELS,
+    PUBLIC_ROLE,
     Execution,
     Footprint,
     Opaque,
@@ -45,9 +46,6 @@ RECYCLE_AFTER = 500
 """Executions per database: old rows cost time in every query that has no index for them."""
 SERIAL_NUMBERS = 1_000_000
 """Serial runs and replays number their ids from here, apart from the campaign's own executions."""
-PUBLIC_ROLE = "refund_harness_public"
-"""What a worker with ``role: public`` becomes: a role that has only what PUBLIC has."""
-
 _MAKE_PUBLIC_ROLE = f"""
 DO $$ BEGIN CREATE ROLE {PUBLIC_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
 """
@@ -271,7 +269,7 @@ class Stage:
 
     def _installed(self, scenario: Scenario, inside: bool, everywhere: bool) -> str:
         """The template with everything installed; with gates when workers are to be held inside functions."""
-        public = any(w.role == "public" for w in scenario.workers)
+        public = any(r == "public" for r in (*(w.role for w in scenario.workers), *(c.role for c in scenario.cases)))
         scripts = (*scenario.install, *([Script(name="role public", text=_MAKE_PUBLIC_ROLE)] if public else []))
         template = self._databases.template(scripts)
         if not inside:
@@ -312,8 +310,8 @@ class Stages:
         """The level at which the workers run, named like the keys of `LEVELS`."""
         return self.of(self.scenario.interleavings[0]).isolation.replace(" ", "_")
 
-    def at(self, scenario: Scenario, isolation: str) -> Stages:
-        """Stages of ``scenario`` at another level, on the same server; to be closed apart from these."""
+    def beside(self, scenario: Scenario, isolation: str = "") -> Stages:
+        """Stages of another scenario on the same server, perhaps at another level; to be closed apart from these."""
         return Stages(scenario, self._target, self._databases, self._pool, isolation=isolation)
 
     def close(self) -> None:

@@ -36,13 +36,13 @@ def _mismatches(worker: str, expectation: Expectation, mine: Sequence[Operation]
         pairs = [(expectation, mine[-1] if mine else None)]
     elif len(expectation) != len(mine):
         message = f"{worker} answered {len(mine)} times; {len(expectation)} answers were declared"
-        return [Violation(check="answer", message=message, witness=tuple(_witness(op) for op in mine))]
+        return [Violation(check="answer", message=message, witness=tuple(answer_of(op) for op in mine))]
     else:
         pairs = list(zip(expectation, mine, strict=True))
     violations = []
     for wanted, op in pairs:
-        given = _witness(op) if op else {}
-        wrong = [k for k, value in wanted.items() if not _same(given.get(k, _MISSING), value)]
+        given = answer_of(op) if op else {}
+        wrong = mismatches(given, wanted)
         if not wrong:
             continue
         step = f"{worker}.{op.statement.name}" if op else worker
@@ -65,8 +65,9 @@ def _shown(given: Mapping[str, Json], key: str) -> str:
     return repr(given[key]) if key in given else "missing"
 
 
-def _witness(op: Operation) -> dict[str, Json]:
-    """The answer as a mapping: the columns of the first row, and the keys of a JSON object in a single column."""
+def answer_of(op: Operation) -> dict[str, Json]:
+    """The answer as a mapping: the columns of the first row, and the keys of a JSON object in a single column; of an
+    error ``sqlstate`` and ``message``."""
     if op.outcome is EventKind.FAIL:
         return {"sqlstate": op.sqlstate, "message": op.message}
     row = dict(op.answer[0]) if op.answer else {}
@@ -75,6 +76,11 @@ def _witness(op: Operation) -> dict[str, Json]:
         if isinstance(value, dict):
             return value
     return row
+
+
+def mismatches(given: Mapping[str, Json], wanted: Mapping[str, Json]) -> list[str]:
+    """The keys of ``wanted`` that have another value in ``given``, or none."""
+    return [k for k, value in wanted.items() if not _same(given.get(k, _MISSING), value)]
 
 
 def _same(given: Any, wanted: Json) -> bool:

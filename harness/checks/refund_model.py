@@ -135,7 +135,7 @@ class Ledger:
             return _refused("Job id is required", **status)
         if user is None:
             return _refused("User id is required", **status)
-        if story is None:
+        if not story:
             return _refused("Story id is required", **status)
         found = self.jobs.get(job)
         if found is None:

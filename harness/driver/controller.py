@@ -379,7 +379,7 @@ class _Run:
         )
         again = next_attempt(client.worker, client.position, reply["sqlstate"])
         client.advance()
-        if client.worker.keep_going:
+        if client.worker.keep_going or statement.tolerated:
             if statement.opens:  # alone, it would have been rolled back at once
                 client.process.ask({"do": "run", "sql": "ROLLBACK"})
                 client.in_transaction = False

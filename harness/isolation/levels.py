@@ -58,7 +58,7 @@ class Levels:
 
     def _at(self, level: str, told: _Told) -> tuple[LevelResult, ScenarioResult]:
         scenario, lost = at_level(self.scenario, level), Lost()
-        stages = self.stages.at(scenario, level)
+        stages = self.stages.beside(scenario, level)
         try:
             found = run_campaign(scenario, stages, lost.counted(self.options), told, self.server)
         finally:

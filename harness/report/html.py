@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import __version__
 from harness.model import Counterexample, Execution, RunResult, ScenarioResult, Verdict
+from harness.report.cases import cases_view
 from harness.report.fault_view import fault_view
 from harness.report.level_table import level_line
 from harness.report.text import clean, one_line, value_text
@@ -123,6 +124,7 @@ def _scenario(number: int, result: ScenarioResult, attachments: Sequence[Attachm
             (SYMBOLS[check.verdict], value_text(check.check, 80), f"{check.examined:,} examined")
             for check in result.checks
         ],
+        "cases": cases_view(result.cases) if result.cases else None,
         "examples": examples,
         "faults": fault_view(result.faults) if result.faults else None,
         "passing": _execution(result.passing, timeline(result.passing.history)) if result.passing else None,

@@ -15,8 +15,10 @@ def print_scenarios(scenarios: Sequence[Scenario]) -> None:
     console = plain_console()
     for s in scenarios:
         orders = sum(isinstance(i, Order) for i in s.interleavings)
-        parts = [plural(len(s.workers), "worker"), *([plural(orders, "exact order")] if orders else [])]
+        parts = [plural(len(s.workers), "worker")] if s.workers else []
+        parts += [plural(orders, "exact order")] if orders else []
         parts += [i.strategy for i in s.interleavings if not isinstance(i, Order)]
+        parts += [plural(len(s.cases), "single call")] if s.cases else []
         bad = f"  (known bad: {', '.join(s.expect_violation)})" if s.expect_violation else ""
         console.print(f"{s.name:<28}  {', '.join(parts)}{bad}", soft_wrap=True)
         about = " ".join(s.about.split()).split(". ")[0].rstrip(".")

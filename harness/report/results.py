@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.model import Counterexample, Json, RunResult, ScenarioResult, Violation
+from harness.report.cases import cases_json
 from harness.report.fault_json import fault_json
 from harness.report.level_json import level_json
 
@@ -64,6 +65,7 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         **_inside(result),
         **({"faults": fault_json(result.faults)} if result.faults is not None else {}),
         **({"isolation": [level_json(row) for row in result.levels]} if result.levels else {}),
+        **({"cases": cases_json(result.cases)} if result.cases else {}),
         "notes": [_note(note) for check in result.checks for note in check.notes[:1]],
     }
 

@@ -23,6 +23,7 @@ from harness.model import (
     Worker,
 )
 from harness.scenario import yamltext
+from harness.scenario.cases import build_cases, case_statements, check_alone
 from harness.scenario.faults import every_fault
 from harness.scenario.followed import check_followed
 from harness.scenario.levels import read_levels
@@ -80,17 +81,23 @@ class _Resolver:
         setup = tuple(setup_scripts(self.document, spec.setup))
         ours = MIGRATIONS in spec.install
         invariants = tuple(self._invariants(ours))
-        self._check_variables(workers, invariants)
+        cases = tuple(build_cases(self.document, spec.cases, self.users, self.path.parent))
+        if not workers:
+            check_alone(self.document, spec)
+        self._check_variables((*workers, *(c.worker for c in cases)), invariants)
         checks = {*ALL_CHECKS, *(i.name for i in invariants)}
         expect, violation = self._expectations(workers, checks)
-        interleavings = tuple(self._interleaving(i, item, workers) for i, item in enumerate(spec.orders))
+        orders = spec.orders if workers else []
+        interleavings = tuple(self._interleaving(i, item, workers) for i, item in enumerate(orders))
         state = state_scripts() if ours else ()
-        ddl = any(s.kind is StatementKind.DDL for w in workers for s in w.statements)
+        everybody = (*workers, *(c.worker for c in cases))
+        ddl = any(s.kind is StatementKind.DDL for w in everybody for s in w.statements)
         return Scenario(
             name=spec.name,
             about=re.sub(r"(?<!\n)\n(?!\n)", " ", spec.about.strip()),
             file=str(self.path),
             text_hash=_hash(self.document.text, install, setup, workers, invariants, state),
+            cases=cases,
             install=install,
             setup=setup,
             workers=workers,
@@ -121,7 +128,7 @@ class _Resolver:
                 users.setdefault(entry.user.name, ("setup", i, "user", "name"))
         for where, statement in self._statements():
             for key in ("refund", "charge", "complete", "legacy_refund"):
-                call = getattr(statement, key)
+                call = getattr(statement, key, None)
                 if call is not None:
                     users.setdefault(call.user, (*where, key, "user"))
                     jobs.setdefault(call.job, (*where, key, "job"))
@@ -139,7 +146,8 @@ class _Resolver:
         return tuple(users), tuple(jobs)
 
     def _statements(self) -> Iterator[tuple[Path_, StatementSpec]]:
-        """Statements of all workers, with their places."""
+        """Statements of all workers and cases, with their places."""
+        yield from case_statements(self.spec.cases)
         for name, worker in self.spec.workers.items():
             key = "transaction" if worker.statements is None else "statements"
             for i, statement in enumerate(worker.statements or worker.transaction or []):

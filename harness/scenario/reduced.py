@@ -49,6 +49,7 @@ class Reduced:
         self._yaml = _yaml()
         self._data: Any = self._yaml.load(read(Path(scenario.file)).text)
         self._data["name"] = name
+        self._data.pop("cases", None)  # single calls stand beside what the workers do
         kept = {w.name: w for w in remaining(scenario.workers, without)}
         if any(kept.get(w.name) != w for w in scenario.workers):
             self._leave_queue(scenario.workers)

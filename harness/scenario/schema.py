@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -385,8 +386,98 @@ _LEVELS_SCHEMA = {
 """For editors; the loader reads it by hand, since it knows the checks."""
 
 
+def _answer(value: Any) -> Any:
+    if isinstance(value, dict):
+        code = value.get("sqlstate", "00000")
+        if not isinstance(code, str) or not re.fullmatch("[0-9A-Z]{5}", code):
+            message = "'sqlstate' must be five digits or capital letters, in quotes, found {found}"
+            raise PydanticCustomError("expect", message, {"found": repr(code)[:40]})
+        return value
+    if value in ("allowed", "denied"):
+        return value
+    raise PydanticCustomError(
+        "expect", "a call is `allowed` (no error), `denied` (42501) or answered by a mapping, found {found}{hint}",
+        {"found": "nothing" if value is None else repr(value)[:40], "hint": _hint(value, "allowed", "denied")},
+    )  # fmt: skip
+
+
+CaseAnswer = Annotated[
+    Any,
+    BeforeValidator(_answer, json_schema_input_type=Literal["allowed", "denied"] | dict[str, Any]),
+    Field(description="allowed: no error; denied: SQLSTATE 42501; or the answer, `sqlstate` for an error"),
+]
+LedgerWord = Literal["unchanged", "changed", "free"]
+
+
+class CaseCallSpec(_Strict):
+    """One call, and what it is answered."""
+
+    model_config = _exactly_one("sql", "refund", "charge", "complete")
+
+    sql: Annotated[str | None, Field(description="one SQL command")] = None
+    refund: RefundCall | None = None
+    charge: ChargeCall | None = None
+    complete: CompleteCall | None = None
+    name: Annotated[Name | None, Field(description="the case's name in reports, after the role's in a table")] = None
+    expect: CaseAnswer | None = None
+    ledger: LedgerWord | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        _one_of(self, "sql", "refund", "charge", "complete")
+        return self
+
+
+CaseCall = Annotated[CaseCallSpec, BeforeValidator(_sql, json_schema_input_type=str | CaseCallSpec)]
+
+
+class CaseSpec(_Strict):
+    """A single call with its declared answer; or a table of them: every call, by every role."""
+
+    model_config = _exactly_one("call", "calls")
+
+    name: Annotated[Name | None, Field(description="of a table: what its cases' names begin with")] = None
+    call: CaseCall | None = None
+    calls: Annotated[list[CaseCall] | None, Field(min_length=1)] = None
+    role: Annotated[
+        str | None, Field(description="who calls; `public`: a role without any grant, `owner`: who installed it all")
+    ] = None
+    roles: Annotated[
+        dict[str, CaseAnswer] | None,
+        Field(min_length=1, description="who calls, and the answer; `allowed`: what `expect` says, else no error"),
+    ] = None
+    envelope: Annotated[
+        Literal["postgrest"] | None,
+        Field(description="BEGIN, SET LOCAL ROLE, request.jwt.claims, the call, COMMIT; a ROLLBACK after an error"),
+    ] = None
+    sub: Annotated[Name | None, Field(description="with an envelope: the user whose id is the claim `sub`")] = None
+    previous: Annotated[
+        list[str], Field(description="what the session's previous user has sent; errors are left as they are")
+    ] = []
+    then: Annotated[
+        list[str], Field(description="without an envelope: what ends the transaction that the call ran in")
+    ] = []
+    expect: CaseAnswer | None = None
+    ledger: Annotated[
+        LedgerWord | None, Field(description="default: unchanged by an error or `success: false`, else free")
+    ] = None
+
+    @model_validator(mode="after")
+    def _shape(self) -> Self:
+        _one_of(self, "call", "calls")
+        if self.role is not None and self.roles is not None:
+            raise PydanticCustomError("one_of", "give `role` or `roles`, not both")
+        for key in ("then",) if self.envelope else ("sub",):
+            if getattr(self, key):
+                needs = "ends its own transaction: leave `then` out" if self.envelope else "is what `sub` belongs to"
+                raise PydanticCustomError("one_of", "an envelope {needs}", {"needs": needs})
+        return self
+
+
 class ScenarioSpec(_Strict):
     """A refund-harness scenario file, version 1."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["workers"]}, {"required": ["cases"]}]})
 
     version: Annotated[Literal[1], BeforeValidator(_one)]
     name: Name
@@ -401,7 +492,11 @@ class ScenarioSpec(_Strict):
     setup: list[Setup] = []
     workers: Annotated[
         dict[Name, WorkerSpec], Field(min_length=1, max_length=8, json_schema_extra={"additionalProperties": False})
-    ]
+    ] = {}
+    cases: Annotated[
+        list[CaseSpec],
+        Field(min_length=1, description="single calls with declared answers, each from the set-up, nothing beside it"),
+    ] = []
     queue: Annotated[
         QueueSpec | None,
         Field(description="the workers are given a job by a queue: each delivery becomes a worker of its own"),
@@ -438,6 +533,12 @@ class ScenarioSpec(_Strict):
     ] = []
     users: Annotated[list[Name], Field(description="more names that become user ids")] = []
     jobs: Annotated[list[Name], Field(description="more names that become job ids")] = []
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if not self.workers and not self.cases:
+            raise PydanticCustomError("one_of", "missing key 'workers' (or 'cases')")
+        return self
 
 
 def schema_text() -> str:

@@ -39,7 +39,9 @@ HISTORY_CHECKS = (
     "liveness",
 )
 _ROW_MEANS = re.compile(r"^--\s*A row means:\s*(.*?)\.?\s*$", re.MULTILINE)
-ALL_CHECKS = (*LEDGER_INVARIANTS, *HISTORY_CHECKS)
+CASE_CHECKS = ("declared_answer", "ledger_unchanged")
+"""Of single calls alone."""
+ALL_CHECKS = (*LEDGER_INVARIANTS, *HISTORY_CHECKS, *CASE_CHECKS)
 
 
 def read_script(document: Document, where: Path_, path: Path, name: str) -> Script:

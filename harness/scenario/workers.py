@@ -26,7 +26,7 @@ def build_worker(document: Document, name: str, spec: WorkerSpec, base: Path) ->
     inner = [
         statement
         for i, s in enumerate(spec.statements or spec.transaction or [])
-        for statement in _statements(document, (*where, "statements" if spec.statements else "transaction", i), s, base)
+        for statement in statements(document, (*where, "statements" if spec.statements else "transaction", i), s, base)
     ]
     if spec.transaction is not None:
         begin = f"BEGIN ISOLATION LEVEL {spec.isolation.upper()}" if spec.isolation else "BEGIN"
@@ -45,7 +45,8 @@ def build_worker(document: Document, name: str, spec: WorkerSpec, base: Path) ->
     )
 
 
-def _statements(document: Document, where: Path_, spec: StatementSpec, base: Path) -> Iterator[Statement]:
+def statements(document: Document, where: Path_, spec: StatementSpec, base: Path) -> Iterator[Statement]:
+    """What the entry at ``where`` stands for. Raises `ScenarioError`."""
     if spec.name in RESERVED:
         raise document.error((*where, "name"), f"{spec.name!r} is a fault's name, not a step's")
     if spec.sql is not None:

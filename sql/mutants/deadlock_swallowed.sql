@@ -113,7 +113,7 @@ BEGIN
   IF p_user_id IS NULL THEN
     RETURN v_refusal || jsonb_build_object('error', 'User id is required');
   END IF;
-  IF p_story_id IS NULL THEN
+  IF coalesce(p_story_id, '') = '' THEN
     RETURN v_refusal || jsonb_build_object('error', 'Story id is required');
   END IF;
 

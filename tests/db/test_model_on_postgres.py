@@ -44,7 +44,7 @@ SET_UP = [
 REFUSALS = {
     "Amount must be positive", "Job not found", "Job belongs to another user", "Job already failed and refunded",
     "Job already failed", "Job already completed", "Amount differs from the charge", "User not found",
-    "Balance would overflow", "Insufficient balance",
+    "Balance would overflow", "Insufficient balance", "Story id is required",
 }  # fmt: skip
 """Every refusal of sql/README.md that a call with its ids can get."""
 
@@ -144,7 +144,7 @@ def test_the_model_answers_and_leaves_what_the_functions_do(
         assert set(seen) == REFUSALS | done | {"42501", "42883"}, seen
 
 
-def test_null_arguments_are_refused_alike(new_database: Callable[..., Any]) -> None:
+def test_null_arguments_and_an_empty_story_are_refused_alike(new_database: Callable[..., Any]) -> None:
     connection = new_database(*MIGRATIONS)
     alice = "00000001-0000-0000-0000-000000000000"
     connection.execute("INSERT INTO user_balances VALUES (%s, 5000)", [alice])
@@ -156,13 +156,13 @@ def test_null_arguments_are_refused_alike(new_database: Callable[..., Any]) -> N
     }
     choices = {
         "refund": itertools.product(("j1", None), (alice, None), (1000, None)),
-        "complete": itertools.product(("j1", None), (alice, None), ("story-1", None)),
+        "complete": itertools.product(("j1", None), (alice, None), ("story-1", None, "")),
         "charge": itertools.product((alice, None), (1000, None)),
     }
     errors = set()
     for kind, given_ in choices.items():
         for arguments in given_:
-            if None not in arguments:
+            if all(arguments):
                 continue
             ledger = Ledger({alice: 5000}, {"j1": Job(alice)})
             [(answer,)] = connection.execute(functions[kind], arguments).fetchall()

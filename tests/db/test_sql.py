@@ -298,6 +298,7 @@ DEDUCT = "deduct_balance_atomic"
         (COMPLETE, (None, ALICE, "s", {}), "Job id is required", {"completed": False, "job_id": None}),
         (COMPLETE, ("charged", None, "s", {}), "User id is required", {"completed": False}),
         (COMPLETE, ("charged", ALICE, None, {}), "Story id is required", {"completed": False}),
+        (COMPLETE, ("charged", ALICE, "", {}), "Story id is required", {"completed": False}),
         (COMPLETE, ("unknown", ALICE, "s", {}), "Job not found", {"job_id": "unknown"}),
         (COMPLETE, ("charged", BOB, "s", {}), "Job belongs to another user", {"completed": False}),
         (COMPLETE, ("done", ALICE, "s", {}), "Job already completed", {"completed": False}),

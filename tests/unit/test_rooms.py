@@ -44,10 +44,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
     "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign"},
     "isolation": {"errors", "model", "driver", "checks", "stage", "campaign"},
-    "replay": {"errors", "model", "matrix", "isolation", "scenario", "schedule", "strategies", "driver", "checks"}
-    | {"targets", "stage"},
+    "cases": {"errors", "model", "checks", "tally", "saving", "strategies", "stage", "found", "campaign"},
+    "replay": {"errors", "model", "matrix", "isolation", "cases", "scenario", "schedule", "strategies", "driver"}
+    | {"checks", "targets", "stage"},
     "shards": {"driver"},
-    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix", "isolation"} | {"shards"},
+    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix", "isolation", "cases", "shards"},
     "mutation": {"model"},
     "soaked": {"model"},
     "soak": {"errors", "model", "soaked", "resources", "sqltext", "scenario", "db", "targets", "driver"}
