@@ -64,7 +64,7 @@ def run(
         str | None,
         typer.Option(
             help="at every point of every worker, each followed by a retry: crash, run_on, terminate, cancel, reset, "
-            "lost_answer, sigterm, idle_timeout (separated by commas), or all"
+            "lost_answer, sigterm, idle_timeout, statement_timeout, lock_timeout (separated by commas), or all"
         ),
     ] = None,
     quiet: Quiet = False,

@@ -211,7 +211,9 @@ class Action(StrEnum):
     is. ``TERM``: SIGTERM. ``LOSE``: the next statement takes effect on the server, and SIGKILL strikes the worker
     before it has read the answer. ``RUN_ON``: SIGKILL, and the server, which does not notice, runs the statement in
     hand to its end. ``CANCEL``: pg_cancel_backend. ``BACKEND``: pg_terminate_backend. ``RESET``: the worker's
-    connection is cut, and both ends live on. ``IDLE``: idle_in_transaction_session_timeout ends the session."""
+    connection is cut, and both ends live on. ``IDLE``: idle_in_transaction_session_timeout ends the session.
+    ``STATEMENT_TIMEOUT``: that of the statement in hand fires. ``LOCK_TIMEOUT``: a lock that the next step needs is
+    held by a stranger for longer than the worker's timeout."""
 
     RUN = "run"
     KILL = "kill"
@@ -222,6 +224,8 @@ class Action(StrEnum):
     BACKEND = "terminate"
     RESET = "reset"
     IDLE = "idle_timeout"
+    STATEMENT_TIMEOUT = "statement_timeout"
+    LOCK_TIMEOUT = "lock_timeout"
 
     @property
     def strikes(self) -> bool:
@@ -239,6 +243,8 @@ FAULTS: Mapping[str, Action] = MappingProxyType(
         "lost_answer": Action.LOSE,
         "sigterm": Action.TERM,
         "idle_timeout": Action.IDLE,
+        "statement_timeout": Action.STATEMENT_TIMEOUT,
+        "lock_timeout": Action.LOCK_TIMEOUT,
     }
 )
 """Faults by the names that people give them, in the order in which they are reported."""

@@ -26,6 +26,8 @@ from harness.driver.observer import LedgerLockedError, Observer
 from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool
 from harness.driver.recorder import Recorder
+from harness.driver.timeouts import Timeouts
+from harness.driver.timers import RewindError, Timers
 from harness.driver.waiting import Waiting
 from harness.driver.wire import Message
 from harness.errors import DriverError
@@ -79,7 +81,8 @@ class Controller:
     ) -> Execution:
         """Run one execution to its end; ``on_change`` is called with the turn whenever the committed ledger changed.
 
-        Raises `DriverError` when a bound is reached, `UserSqlError` for the set-up.
+        Raises `DriverError` when a bound is reached, `UserSqlError` for the set-up, `RewindError` when the plan must
+        have other timers.
         """
 
         def controlled(run: _Run) -> Execution:
@@ -120,7 +123,11 @@ class _Run:
         self.locks = Locks(observer, self.clients, owned=owned)
         countable = owned and observer.connection.info.server_version >= 150000
         self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
-        self.faults = Faults(observer, self.recorder, self.doors, bound_s=STEP_BOUND_S)
+        self.timers = Timers(plan.timers, plan.timeout_ms)
+        timeouts = Timeouts(
+            observer, self.recorder, self.doors, self.timers, plan.points, self._send, bound_s=STEP_BOUND_S
+        )
+        self.faults = Faults(observer, self.recorder, self.doors, timeouts, bound_s=STEP_BOUND_S)
         self.waiting = Waiting(
             self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,
             self._note_commit, held=plan.points is not None,
@@ -143,7 +150,12 @@ class _Run:
             self.committed = False
             client = self._client(choice.worker)
             over = [c for c in self.clients if c.over]
-            self._take(client, choice, strategy.ahead())
+            try:
+                self._take(client, choice, strategy.ahead())
+                self.timers.check()
+            except RewindError as e:
+                e.taken = (*self.decisions, Decision(choice=choice, enabled=enabled))
+                raise
             for held in self.clients:
                 if any(other.over and other not in over for other in held.after):
                     self.effects.admitted(held)
@@ -190,7 +202,8 @@ class _Run:
         if choice.action is Action.RUN:
             self.effects.let_go(client)
         if choice.action is not Action.RUN:
-            may_wait = choice.action is Action.LOSE and client.may_wait
+            sends = choice.action in (Action.LOSE, Action.LOCK_TIMEOUT)
+            may_wait = sends and not client.over and client.may_wait
         else:
             blocked = [c for c in (*self.clients, *self.locks.orphans) if c.state in (State.BLOCKED, State.DEAD)]
             may_wait = self.effects.may_wait(client, blocked)
@@ -212,22 +225,30 @@ class _Run:
 
     def _act(self, client: Client, action: Action, ahead: int) -> None:
         if action is Action.RUN:
-            # Before it is sent: on a busy machine a step would look shorter than it is, and no deadlock would fit in.
-            client.ask(next(self.asked), time.monotonic())
-            alone = not self.locks.orphans and all(c.state is not State.BLOCKED for c in self.clients)
-            if client.site is not None:
-                self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
-                self.doors.open(client, ahead, alone=alone)
-            else:
-                statement = client.statement
-                self.doors.open(client, ahead, alone=alone)
-                self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
-                client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
+            self._send(client, ahead)
             return
         self.committed = True
         self.effects.struck(client)
         if self.faults.strike(client, action):
             self.locks.orphans.append(client)
+
+    def _send(self, client: Client, ahead: int) -> None:
+        """Let a worker begin its next step."""
+        # Before it is sent: on a busy machine a step would look shorter than it is, and no deadlock would fit in.
+        client.ask(next(self.asked), time.monotonic())
+        alone = not self.locks.orphans and all(c.state is not State.BLOCKED for c in self.clients)
+        self.doors.open(client, ahead, alone=alone)
+        if client.site is not None:
+            self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
+            return
+        statement = client.statement
+        self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
+        timer = self.timers.of(client)
+        if timer is None:
+            client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
+        else:
+            timed = {"opens": statement.opens, "setting": timer.value, "ms": self.timers.ms}
+            client.process.send({"do": "time", "sql": statement.sql, **timed})
 
     def _finish(self, seed: int) -> Execution:
         waiting = [c for c in self.clients if c.state is State.BLOCKED]
@@ -313,6 +334,8 @@ class _Run:
             raise DriverError(f"worker process {client.process.pid} ({client.name}) died by itself")
         if "pong" in reply:
             return
+        if "late" in reply:
+            raise RewindError(f"{client.choice}: its timeout of {self.timers.ms} ms came in when it was over")
         self.waiting.note_woken(client)
         if "gate" in reply:
             assert self.plan.points is not None

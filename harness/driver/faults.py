@@ -13,6 +13,7 @@ from harness.driver.client import Client, State
 from harness.driver.doors import Doors
 from harness.driver.observer import Observer
 from harness.driver.recorder import Recorder
+from harness.driver.timeouts import Timeouts
 from harness.errors import DriverError
 from harness.model import Action, EventKind, OnSigterm
 
@@ -27,8 +28,11 @@ class Faults:
     waits for a lock: it has not noticed, and goes on when it is set free.
     """
 
-    def __init__(self, observer: Observer, recorder: Recorder, doors: Doors, *, bound_s: float) -> None:
+    def __init__(
+        self, observer: Observer, recorder: Recorder, doors: Doors, timeouts: Timeouts, *, bound_s: float
+    ) -> None:
         self._observer, self._recorder, self._doors, self._bound_s = observer, recorder, doors, bound_s
+        self._timeouts = timeouts
 
     def strike(self, client: Client, action: Action) -> bool:
         """Do ``action``, which is a fault. What finds nothing to strike changes nothing, and says so in an event."""
@@ -49,6 +53,10 @@ class Faults:
                 return self.reset(client)
             case Action.IDLE:
                 return self.time_out(client)
+            case Action.STATEMENT_TIMEOUT:
+                return self._timeouts.of_statement(client)
+            case Action.LOCK_TIMEOUT:
+                return self._timeouts.of_lock(client)
         raise DriverError(f"{action.value} is no fault")
 
     def kill(self, client: Client) -> bool:

@@ -84,9 +84,12 @@ class _Worker:
 
     def do_run(self, sql: str) -> None:
         """Send one statement and report its result; before that, every gate that it reaches."""
-        reply = self._run(sql)
-        self.wire.send({**reply, **self.last_words} if "lost" in reply else reply)
-        self._answer_ping()
+        self._reply(self._run(sql))
+
+    def do_time(self, sql: str, opens: bool, setting: str, ms: int) -> None:
+        """The same with a timeout for this one statement, in the transaction in hand or one that it ``opens``. The
+        session has its old timeout again afterwards; "late": it has not, because the new one came in between."""
+        self._reply(self._timed(sql, opens, setting, ms))
 
     def do_send(self, sql: str) -> None:
         """Send one statement and never look at the answer."""
@@ -151,6 +154,27 @@ class _Worker:
             quoted = '"' + role.replace('"', '""') + '"' if role else ""
             reply = self._run(f"SET ROLE {quoted}" if role else "RESET ROLE")
         return {"ready": self.connection.backend_pid} if "ok" in reply else reply
+
+    def _reply(self, reply: Message) -> None:
+        self.wire.send({**reply, **self.last_words} if "lost" in reply else reply)
+        self._answer_ping()
+
+    def _timed(self, sql: str, opens: bool, setting: str, ms: int) -> Message:
+        """Of what surrounds the statement nothing takes a snapshot, so its transaction is none the older for it."""
+        assert self.connection is not None
+        shown: Message = {}
+        for before in ("BEGIN",) * opens + (f"SHOW {setting}",):
+            shown = self._run(before)
+            if "ok" not in shown:  # what the statement would meet as well: a failed transaction, a lost connection
+                return shown
+        local = "LOCAL " * (self.connection.transaction_status == pq.TransactionStatus.INTRANS)
+        self._run(f"SET {local}{setting} = {ms}")
+        reply = self._run(sql)
+        if "lost" in reply or self.connection.transaction_status == pq.TransactionStatus.INERROR:
+            return reply  # the setting goes with the transaction
+        [old] = shown["ok"][0].values()
+        back = self._run(f"SET {local}{setting} = '{old}'")
+        return reply if "ok" in back else {"late": True}
 
     def _wipe(self) -> Message:
         assert self.connection is not None

@@ -8,11 +8,14 @@ from harness.model import Action, Worker
 def strikable(worker: Worker, action: Action, step: str) -> bool:
     """Whether there is anything for the fault to strike before ``step``. Between statements a server runs nothing that
     could be cancelled or run on; an answer is lost only where one is due: not in mid-statement, and of a statement
-    that is its own transaction the answer comes with the commit, before which no session of a client's is idle."""
+    that is its own transaction the answer comes with the commit, before which no session of a client's is idle. What
+    begins or ends a transaction needs no lock."""
     statement = next((s for s in worker.statements if s.name == step), None)
     match action:
-        case Action.CANCEL | Action.RUN_ON:
+        case Action.CANCEL | Action.RUN_ON | Action.STATEMENT_TIMEOUT:
             return statement is None
+        case Action.LOCK_TIMEOUT:
+            return statement is None or statement.may_wait
         case Action.LOSE:
             return statement is not None and not statement.opens
         case Action.IDLE:

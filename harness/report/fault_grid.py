@@ -10,7 +10,10 @@ from harness.report.text import one_line
 
 HELD, VIOLATED, NOTHING = "✓", "✗", "–"
 LABEL_LIMIT = 60
-TITLES = {"lost_answer": "lost answer", "run_on": "run on", "idle_timeout": "idle timeout"}
+TITLES = {
+    "lost_answer": "lost answer", "run_on": "run on", "idle_timeout": "idle timeout",
+    "statement_timeout": "statement timeout", "lock_timeout": "lock timeout",
+}  # fmt: skip
 """Names of faults as headings, where they differ."""
 
 

@@ -9,7 +9,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-FaultName = Literal["crash", "run_on", "terminate", "cancel", "reset", "lost_answer", "sigterm", "idle_timeout", "all"]
+FaultName = Literal[
+    "crash",
+    "run_on",
+    "terminate",
+    "cancel",
+    "reset",
+    "lost_answer",
+    "sigterm",
+    "idle_timeout",
+    "statement_timeout",
+    "lock_timeout",
+    "all",
+]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
 
 
