@@ -232,6 +232,11 @@ class Action(StrEnum):
         """It strikes a worker wherever that is, and so needs no step."""
         return self not in (Action.RUN, Action.LOSE)
 
+    @property
+    def times_out(self) -> bool:
+        """It needs a timeout that is set before the struck statement is sent."""
+        return self in (Action.STATEMENT_TIMEOUT, Action.LOCK_TIMEOUT)
+
 
 FAULTS: Mapping[str, Action] = MappingProxyType(
     {

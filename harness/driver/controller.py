@@ -43,7 +43,7 @@ from harness.model import (
     Schedule,
     StatementKind,
 )
-from harness.strategies.protocol import Strategy
+from harness.strategies.protocol import Strategy, arms_of
 
 FIRST_LOOK_S = 0.0005
 """A statement that has been silent for so long may be blocked: ask the server."""
@@ -141,6 +141,7 @@ class _Run:
     # ------------------------------------------------------------------------------------------------ the loop
 
     def execute(self, strategy: Strategy, seed: int) -> Execution:
+        self.timers.foresee(arms_of(strategy))
         for turn in range(MAX_STEPS):
             enabled = tuple(c.choice for c in self.clients if c.can_act)
             choice = strategy.choose(enabled)
@@ -335,7 +336,7 @@ class _Run:
         if "pong" in reply:
             return
         if "late" in reply:
-            raise RewindError(f"{client.choice}: its timeout of {self.timers.ms} ms came in when it was over")
+            raise RewindError(f"{client.choice}: its timeout of {self.timers.ms} ms struck beside it")
         self.waiting.note_woken(client)
         if "gate" in reply:
             assert self.plan.points is not None

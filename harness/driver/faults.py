@@ -126,7 +126,11 @@ class Faults:
         if client.state not in _IN_FLIGHT:
             return self._missed(client, "pg_cancel_backend: no statement is under way")
         self._recorder.note(EventKind.FAULT, client.name, message="pg_cancel_backend")
+        self._doors.brace(client)
         self._observer.cancel(client.backend)
+        if client.state is State.PARKED and not client.process.answers(self._bound_s):
+            raise DriverError(f"backend {client.backend} did not leave its gate within {self._bound_s:.0f} s")
+        self._doors.left(client)
         deadline = time.monotonic() + self._bound_s
         # A signal takes its time: a wait that goes on until it is there must not be taken for another one.
         while client.state is State.BLOCKED and self._observer.waits([client.backend])[client.backend]:

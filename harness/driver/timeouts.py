@@ -39,6 +39,7 @@ class Timeouts:
 
     def of_statement(self, client: Client) -> bool:
         """The worker stays where it is, at a gate or in its wait, until the time is up."""
+        self._timers.strikes(client)
         if client.state not in (State.BLOCKED, State.PARKED):
             return self._missed(client, "statement_timeout: no statement is under way")
         self._timers.require(client, Action.STATEMENT_TIMEOUT)
@@ -52,10 +53,14 @@ class Timeouts:
     def of_lock(self, client: Client) -> bool:
         """The tables that its next step touches are held by a stranger, as far as they are free, until the time is up;
         or the worker waits already."""
+        self._timers.strikes(client)
         if client.state is State.BLOCKED:
             self._timers.require(client, Action.LOCK_TIMEOUT)
-            self._recorder.note(EventKind.FAULT, client.name, message="lock_timeout fires")
-            return self._struck(client) if self._timed_out(client) else False
+            if self._timed_out(client):
+                self._recorder.note(EventKind.FAULT, client.name, message="lock_timeout fires")
+                return self._struck(client)
+            self._timers.ineffective(client)
+            return self._missed(client, "lock_timeout: its function has set another one")
         footprint = self._next(client)
         if not footprint:
             return self._missed(client, "lock_timeout: its next step touches no table")

@@ -88,7 +88,7 @@ class _Worker:
 
     def do_time(self, sql: str, opens: bool, setting: str, ms: int) -> None:
         """The same with a timeout for this one statement, in the transaction in hand or one that it ``opens``. The
-        session has its old timeout again afterwards; "late": it has not, because the new one came in between."""
+        session has its old timeout again afterwards; "late": the new one struck before or after the statement."""
         self._reply(self._timed(sql, opens, setting, ms))
 
     def do_send(self, sql: str) -> None:
@@ -162,19 +162,22 @@ class _Worker:
     def _timed(self, sql: str, opens: bool, setting: str, ms: int) -> Message:
         """Of what surrounds the statement nothing takes a snapshot, so its transaction is none the older for it."""
         assert self.connection is not None
-        shown: Message = {}
-        for before in ("BEGIN",) * opens + (f"SHOW {setting}",):
-            shown = self._run(before)
-            if "ok" not in shown:  # what the statement would meet as well: a failed transaction, a lost connection
-                return shown
+        begun = self._run("BEGIN") if opens else {}
+        old = begun if "lost" in begun else self._run(f"SHOW {setting}")
+        if "ok" not in old:  # what the statement would meet as well: a failed transaction, a lost connection
+            return old
         local = "LOCAL " * (self.connection.transaction_status == pq.TransactionStatus.INTRANS)
         self._run(f"SET {local}{setting} = {ms}")
+        new = self._run(f"SHOW {setting}")
+        if "ok" not in new:
+            return new if "lost" in new else {"late": True}
         reply = self._run(sql)
         if "lost" in reply or self.connection.transaction_status == pq.TransactionStatus.INERROR:
             return reply  # the setting goes with the transaction
-        [old] = shown["ok"][0].values()
-        back = self._run(f"SET {local}{setting} = '{old}'")
-        return reply if "ok" in back else {"late": True}
+        now = self._run(f"SHOW {setting}")
+        if now == new:  # else the statement has set it: that stays
+            now = self._run(f"SET {local}{setting} = '{old['ok'][0][setting]}'")
+        return reply if "ok" in now else {"late": True}
 
     def _wipe(self) -> Message:
         assert self.connection is not None

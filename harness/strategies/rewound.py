@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.errors import NondeterminismError
 from harness.model import Choice, Decision, Effect
-from harness.strategies.protocol import Facts, Strategy
+from harness.strategies.protocol import Facts, Strategy, arms_of
 
 
 class Rewound:
@@ -14,7 +14,7 @@ class Rewound:
     first turn on: asked again only where it has not chosen yet. What is enabled must be the same as then."""
 
     def __init__(self, inner: Strategy, taken: Sequence[Decision]) -> None:
-        self.name = inner.name
+        self.name, self.arms = inner.name, arms_of(inner)
         self._inner = inner
         self._taken = [(d.choice, d.enabled) for d in taken]
         self._observed = len(taken) - 1
