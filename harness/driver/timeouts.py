@@ -43,7 +43,7 @@ class Timeouts:
         if client.state not in (State.BLOCKED, State.PARKED):
             return self._missed(client, "statement_timeout: no statement is under way")
         self._timers.require(client, Action.STATEMENT_TIMEOUT)
-        self._recorder.note(EventKind.FAULT, client.name, message="statement_timeout fires")
+        self._recorder.note(EventKind.FAULT, client.name, message="statement timeout fires")
         self._doors.brace(client)
         if not client.process.answers(self._bound_s + self._timers.ms / 1000):
             raise DriverError(f"{client.choice}: its statement_timeout of {self._timers.ms} ms does not end it")
@@ -57,7 +57,7 @@ class Timeouts:
         if client.state is State.BLOCKED:
             self._timers.require(client, Action.LOCK_TIMEOUT)
             if self._timed_out(client):
-                self._recorder.note(EventKind.FAULT, client.name, message="lock_timeout fires")
+                self._recorder.note(EventKind.FAULT, client.name, message="lock timeout fires")
                 return self._struck(client)
             self._timers.ineffective(client)
             return self._missed(client, "lock_timeout: its function has set another one")
