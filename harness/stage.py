@@ -66,7 +66,6 @@ class Stage:
         self._database = ""
         self._used = 0
         self._extra = SERIAL_NUMBERS
-        self._timeout_ms = FIRST_MS
         self._open_database()
         observer = self.controller.observer
         self._state = _reading(scenario.state or observer.all_tables())
@@ -87,6 +86,7 @@ class Stage:
         self.scenario = self._whole = scenario
         self._setup = [(s.name, Template(s.text)) for s in scenario.setup]
         self._statements = {s.sql: Template(s.sql) for w in scenario.workers for s in w.statements}
+        self._timeout_ms = FIRST_MS
         self._memory: dict[str, Any] = {}
         self._serial_runs: dict[tuple[Any, ...], Execution] = {}
         self._points = None

@@ -43,8 +43,9 @@ class Timeouts:
         if client.state not in (State.BLOCKED, State.PARKED):
             return self._missed(client, "statement_timeout: no statement is under way")
         self._timers.require(client, Action.STATEMENT_TIMEOUT)
-        self._recorder.note(EventKind.FAULT, client.name, message="statement timeout fires")
         self._doors.brace(client)
+        self._timers.check()  # not before the next gate was held
+        self._recorder.note(EventKind.FAULT, client.name, message="statement timeout fires")
         if not client.process.answers(self._bound_s + self._timers.ms / 1000):
             raise DriverError(f"{client.choice}: its statement_timeout of {self._timers.ms} ms does not end it")
         self._doors.left(client)

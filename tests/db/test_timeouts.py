@@ -285,6 +285,13 @@ def test_a_wait_without_an_end_goes_on(stage: OpenStage, monkeypatch: pytest.Mon
     assert total(done) == 11
 
 
+def test_a_row_that_another_worker_has_is_as_good_as_a_table(stage: OpenStage) -> None:
+    one = stage(w=["SELECT adds()"], v=["BEGIN", "SELECT FROM a FOR UPDATE", "COMMIT"])
+    done = ordered(one, "v.begin v.select w.select w.adds:3 w.!lock_timeout v.commit")
+    assert [e.message for e in of(done, EventKind.FAULT)] == ["a stranger holds a (SHARE)"]
+    assert [(e.turn, e.sqlstate) for e in of(done, EventKind.FAIL)] == [(4, "55P03")]
+
+
 def test_two_workers_may_run_out_of_time(stage: OpenStage) -> None:
     one = stage(w=["SELECT adds()"], v=["SELECT adds()"])
     text = "w.select v.select w.adds:3 w.adds:3~ w.!statement_timeout v.adds:3 v.!lock_timeout"

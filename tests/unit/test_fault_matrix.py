@@ -237,3 +237,14 @@ def test_in_mid_race_only_what_never_waits_is_told_to_take_effect() -> None:
     assert not strikable_in_race(worker, Action.LOSE, "s")
     assert strikable_in_race(worker, Action.LOSE, "commit")
     assert strikable_in_race(worker, Action.KILL, "s")
+
+
+def test_a_statement_runs_out_of_time_inside_and_needs_a_lock_where_it_is_no_end() -> None:
+    commit = Statement(name="commit", sql="COMMIT", kind=StatementKind.COMMIT)
+    worker = replace(A, statements=(*A.statements, commit))
+    assert [strikable(worker, Action.STATEMENT_TIMEOUT, step) for step in ("f:3", "s", "commit")] == [
+        True,
+        False,
+        False,
+    ]
+    assert [strikable(worker, Action.LOCK_TIMEOUT, step) for step in ("f:3", "s", "commit")] == [True, True, False]
