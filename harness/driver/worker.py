@@ -175,7 +175,7 @@ class _Worker:
         if "lost" in reply or self.connection.transaction_status == pq.TransactionStatus.INERROR:
             return reply  # the setting goes with the transaction
         now = self._run(f"SHOW {setting}")
-        if now == new:  # else the statement has set it: that stays
+        if now.get("ok") == new["ok"]:  # else the statement has set it: that stays
             now = self._run(f"SET {local}{setting} = '{old['ok'][0][setting]}'")
         return reply if "ok" in now else {"late": True}
 
