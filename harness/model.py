@@ -176,6 +176,11 @@ class Statement:
     """Its worker goes on after an error of this statement, which leaves a transaction aborted, not rolled back."""
 
     @property
+    def may_wait(self) -> bool:
+        """Whether it could come to wait for a lock: what begins or ends a transaction does not."""
+        return self.kind not in (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK)
+
+    @property
     def chains(self) -> bool:
         """A COMMIT or ROLLBACK that begins the next transaction at once."""
         return self.kind in (StatementKind.COMMIT, StatementKind.ROLLBACK) and _AND_CHAIN.search(self.sql) is not None
@@ -213,6 +218,8 @@ class Action(StrEnum):
     before it has read the answer. ``RUN_ON``: SIGKILL, and the server, which does not notice, runs the statement in
     hand to its end. ``CANCEL``: pg_cancel_backend. ``BACKEND``: pg_terminate_backend. ``RESET``: the worker's
     connection is cut, and both ends live on. ``IDLE``: idle_in_transaction_session_timeout ends the session.
+    ``STATEMENT_TIMEOUT``: that of the statement in hand fires. ``LOCK_TIMEOUT``: a lock that the next step needs is
+    held by a stranger for longer than the worker's timeout.
 
     Of the wire, at the message that carries the next statement: ``LOST_REQUEST``: the connection is lost before it,
     ``TORN_REQUEST``: with half of it through, ``LOST_ACK``: when it has taken effect, before anything of the answer has
@@ -228,6 +235,8 @@ class Action(StrEnum):
     BACKEND = "terminate"
     RESET = "reset"
     IDLE = "idle_timeout"
+    STATEMENT_TIMEOUT = "statement_timeout"
+    LOCK_TIMEOUT = "lock_timeout"
     LOST_REQUEST = "lost_request"
     TORN_REQUEST = "torn_request"
     LOST_ACK = "lost_ack"
@@ -249,6 +258,11 @@ class Action(StrEnum):
         """How people call it where it stands beside a statement: ``killed`` for a lost answer, else its name."""
         return "killed" if self is Action.LOSE else self.value
 
+    @property
+    def times_out(self) -> bool:
+        """It needs a timeout that is set before the struck statement is sent."""
+        return self in (Action.STATEMENT_TIMEOUT, Action.LOCK_TIMEOUT)
+
 
 FAULTS: Mapping[str, Action] = MappingProxyType(
     {
@@ -260,6 +274,8 @@ FAULTS: Mapping[str, Action] = MappingProxyType(
         "lost_answer": Action.LOSE,
         "sigterm": Action.TERM,
         "idle_timeout": Action.IDLE,
+        "statement_timeout": Action.STATEMENT_TIMEOUT,
+        "lock_timeout": Action.LOCK_TIMEOUT,
         "lost_request": Action.LOST_REQUEST,
         "torn_request": Action.TORN_REQUEST,
         "lost_ack": Action.LOST_ACK,

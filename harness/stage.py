@@ -19,6 +19,8 @@ from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool
 from harness.driver.restore import Restorer
 from harness.driver.threads import release_threads
+from harness.driver.timers import FIRST_MS, LAST_MS, RewindError, Timer
+from harness.errors import DriverError
 from harness.gating import Gates, install_gates
 from harness.model import (
     LEVELS,
@@ -38,6 +40,7 @@ from harness.model import (
 from harness.points import points, with_commits
 from harness.sqltext import Template, footprint_of
 from harness.strategies.protocol import Strategy
+from harness.strategies.rewound import Rewound
 from harness.strategies.serial import Serial
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
@@ -99,6 +102,7 @@ class Stage:
         self.scenario = self._whole = scenario
         self._setup = [(s.name, Template(s.text)) for s in scenario.setup]
         self._statements = {s.sql: Template(s.sql) for w in scenario.workers for s in w.statements}
+        self._timeout_ms = FIRST_MS
         self._memory: dict[str, Any] = {}
         self._serial_runs: dict[tuple[Any, ...], Execution] = {}
         self._points = None
@@ -214,10 +218,27 @@ class Stage:
         *,
         inside: bool = False,
     ) -> Execution:
-        plan = self._planned(workers, number, inside=inside)
-        return self.controller.execute(plan, strategy, seed=seed, on_change=on_change)
+        timers: frozenset[Timer] = frozenset()
+        while True:
+            plan = self._planned(workers, number, timers, inside=inside)
+            try:
+                return self.controller.execute(plan, strategy, seed=seed, on_change=on_change)
+            except RewindError as again:
+                if again.timer is not None:
+                    timers |= {again.timer}
+                elif self._timeout_ms >= LAST_MS:
+                    raise DriverError(str(again)) from None
+                else:
+                    self._timeout_ms = min(2 * self._timeout_ms, LAST_MS)
+                if isinstance(strategy, Rewound):
+                    strategy.rewind()
+                else:
+                    strategy = Rewound(strategy, again.taken)
+                self._open_database()  # of the ids of this number some are in use
 
-    def _planned(self, workers: tuple[Worker, ...], number: int, *, inside: bool) -> Plan:
+    def _planned(
+        self, workers: tuple[Worker, ...], number: int, timers: frozenset[Timer] = frozenset(), *, inside: bool
+    ) -> Plan:
         """The input of the next execution, on a database that is as it was when everything had been installed."""
         limit = 1 if self.scenario.fresh_database else RECYCLE_AFTER
         if self._used >= limit:
@@ -233,6 +254,8 @@ class Stage:
             setup=tuple((name, t.render(names.values)) for name, t in self._setup),
             state=self._state,
             points=self._points if inside else None,
+            timers=timers,
+            timeout_ms=self._timeout_ms,
         )
 
     def _rendered(self, worker: Worker, names: Names) -> Worker:

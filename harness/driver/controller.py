@@ -29,6 +29,8 @@ from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool
 from harness.driver.recorder import Recorder
 from harness.driver.splice import Splicer
+from harness.driver.timeouts import Timeouts
+from harness.driver.timers import RewindError, Timers
 from harness.driver.waiting import Waiting
 from harness.driver.wire import Message
 from harness.errors import DriverError
@@ -44,7 +46,7 @@ from harness.model import (
     Schedule,
     StatementKind,
 )
-from harness.strategies.protocol import Strategy
+from harness.strategies.protocol import Strategy, arms_of
 
 FIRST_LOOK_S = 0.0005
 """A statement that has been silent for so long may be blocked: ask the server."""
@@ -89,7 +91,8 @@ class Controller:
     ) -> Execution:
         """Run one execution to its end; ``on_change`` is called with the turn whenever the committed ledger changed.
 
-        Raises `DriverError` when a bound is reached, `UserSqlError` for the set-up.
+        Raises `DriverError` when a bound is reached, `UserSqlError` for the set-up, `RewindError` when the plan must
+        have other timers.
         """
 
         def controlled(run: _Run) -> Execution:
@@ -132,7 +135,11 @@ class _Run:
         countable = owned and observer.connection.info.server_version >= 150000
         self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
         exact = plan.points is None
-        self.faults = Faults(observer, self.recorder, self.doors, bound_s=STEP_BOUND_S, exact=exact)
+        self.timers = Timers(plan.timers, plan.timeout_ms)
+        timeouts = Timeouts(
+            observer, self.recorder, self.doors, self.timers, plan.points, self._send, bound_s=STEP_BOUND_S
+        )
+        self.faults = Faults(observer, self.recorder, self.doors, timeouts, bound_s=STEP_BOUND_S, exact=exact)
         self.network = Network(
             observer, self.recorder, self.doors, self.locks, self.deadlocks, splicer, bound_s=STEP_BOUND_S, exact=exact
         )
@@ -149,6 +156,7 @@ class _Run:
     # ------------------------------------------------------------------------------------------------ the loop
 
     def execute(self, strategy: Strategy, seed: int) -> Execution:
+        self.timers.foresee(arms_of(strategy))
         for turn in range(MAX_STEPS):
             holes = self.network.choices
             enabled = (*(c.choice for c in self.clients if c.can_act), *holes)
@@ -160,7 +168,12 @@ class _Run:
             self.committed = False
             client = self._client(choice.worker)
             over = [c for c in self.clients if c.over]
-            self._take(client, choice, strategy.ahead())
+            try:
+                self._take(client, choice, strategy.ahead())
+                self.timers.check()
+            except RewindError as e:
+                e.taken = (*self.decisions, Decision(choice=choice, enabled=enabled))
+                raise
             for held in self.clients:
                 if any(other.over and other not in over for other in held.after):
                     self.effects.admitted(held)
@@ -204,7 +217,7 @@ class _Run:
             raise DriverError(f"{choice}: {client.name} {state}")
         if (other := self.doors.runaway(client)) is not None:
             raise DriverError(f"{choice}: {other.name} was promised to go on, and has")
-        may_wait = choice.action in (Action.LOSE, Action.LOST_ACK, Action.HEAL)
+        may_wait = choice.action in (Action.LOSE, Action.LOST_ACK, Action.HEAL, Action.LOCK_TIMEOUT)
         if choice.action is Action.RUN:
             self.effects.let_go(client)
             blocked = [c for c in (*self.clients, *self.locks.orphans) if c.state in (State.BLOCKED, State.DEAD)]
@@ -227,23 +240,31 @@ class _Run:
 
     def _act(self, client: Client, action: Action, ahead: int) -> None:
         if action is Action.RUN:
-            # Before it is sent: on a busy machine a step would look shorter than it is, and no deadlock would fit in.
-            client.ask(next(self.asked), time.monotonic())
-            alone = not self.locks.orphans and all(c.state is not State.BLOCKED for c in self.clients)
-            if client.site is not None:
-                self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
-                self.doors.open(client, ahead, alone=alone)
-            else:
-                statement = client.statement
-                self.doors.open(client, ahead, alone=alone)
-                self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
-                client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
+            self._send(client, ahead)
             return
         self.committed = True
         self.effects.struck(client)
         striker = self.network if self.network.concerns(client, action) else self.faults
         if striker.strike(client, action):
             self.locks.orphans.append(client)
+
+    def _send(self, client: Client, ahead: int) -> None:
+        """Let a worker begin its next step."""
+        # Before it is sent: on a busy machine a step would look shorter than it is, and no deadlock would fit in.
+        client.ask(next(self.asked), time.monotonic())
+        alone = not self.locks.orphans and all(c.state is not State.BLOCKED for c in self.clients)
+        self.doors.open(client, ahead, alone=alone)
+        if client.site is not None:
+            self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
+            return
+        statement = client.statement
+        self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
+        timer = self.timers.of(client)
+        if timer is None:
+            client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
+        else:
+            timed = {"opens": statement.opens, "setting": timer.value, "ms": self.timers.ms}
+            client.process.send({"do": "time", "sql": statement.sql, **timed})
 
     def _finish(self, seed: int) -> Execution:
         waiting = [c for c in self.clients if c.state is State.BLOCKED]
@@ -330,6 +351,8 @@ class _Run:
             raise DriverError(f"worker process {client.process.pid} ({client.name}) died by itself")
         if "pong" in reply:
             return
+        if "late" in reply:
+            raise RewindError(f"{client.choice}: its timeout of {self.timers.ms} ms struck beside it")
         self.waiting.note_woken(client)
         if "gate" in reply:
             assert self.plan.points is not None
@@ -411,7 +434,7 @@ class _Run:
 
     def _client(self, name: str) -> Client:
         found = next((c for c in self.clients if c.name == name), None)
-        if found is None:
+        if found is None:  # made smaller, an execution may have lost the worker whom a fault is to strike
             raise DriverError(f"there is no worker {name}")
         return found
 

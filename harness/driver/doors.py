@@ -55,6 +55,17 @@ class Doors:
             self._gatekeeper.hold(client.backend, client.turn + 1 + MAX_STEPS)
             self._gatekeeper.settle()
 
+    def brace(self, client: Client) -> None:
+        """A worker that stands at a gate is about to be driven from it by something that its function may survive: it
+        is to stop at the next one."""
+        if self._gatekeeper is not None and client.state is State.PARKED:
+            self._gatekeeper.brace(client.backend)
+
+    def left(self, client: Client) -> None:
+        """That has happened."""
+        if self._gatekeeper is not None and client.state is State.PARKED:
+            self._gatekeeper.left(client.backend)
+
     def shut(self, client: Client) -> None:
         """A worker has come to wait for a lock: when it is set free it is to stop at its next gate."""
         if self._gatekeeper is not None and self._gatekeeper.held(client.backend) > client.turn + 1:

@@ -14,6 +14,7 @@ from harness.driver.doors import Doors
 from harness.driver.locks import waits_on
 from harness.driver.observer import Observer
 from harness.driver.recorder import Recorder
+from harness.driver.timeouts import Timeouts
 from harness.errors import DriverError
 from harness.model import Action, EventKind, OnSigterm
 
@@ -29,9 +30,18 @@ class Faults:
     waits for a lock: it has not noticed, and goes on when it is set free.
     """
 
-    def __init__(self, observer: Observer, recorder: Recorder, doors: Doors, *, bound_s: float, exact: bool) -> None:
+    def __init__(
+        self,
+        observer: Observer,
+        recorder: Recorder,
+        doors: Doors,
+        timeouts: Timeouts,
+        *,
+        bound_s: float,
+        exact: bool,
+    ) -> None:
         self._observer, self._recorder, self._doors = observer, recorder, doors
-        self._bound_s, self._exact = bound_s, exact
+        self._timeouts, self._bound_s, self._exact = timeouts, bound_s, exact
 
     def strike(self, client: Client, action: Action) -> bool:
         """Do ``action``, which is a fault. What finds nothing to strike changes nothing, and says so in an event."""
@@ -52,6 +62,10 @@ class Faults:
                 return self.reset(client)
             case Action.IDLE:
                 return self.time_out(client)
+            case Action.STATEMENT_TIMEOUT:
+                return self._timeouts.of_statement(client)
+            case Action.LOCK_TIMEOUT:
+                return self._timeouts.of_lock(client)
         raise DriverError(f"{action.value} is no fault")
 
     def kill(self, client: Client) -> bool:
@@ -123,7 +137,11 @@ class Faults:
         if client.state not in _IN_FLIGHT:
             return self._missed(client, "pg_cancel_backend: no statement is under way")
         self._recorder.note(EventKind.FAULT, client.name, message="pg_cancel_backend")
+        self._doors.brace(client)
         self._observer.cancel(client.backend)
+        if client.state is State.PARKED and not client.process.answers(self._bound_s):
+            raise DriverError(f"backend {client.backend} did not leave its gate within {self._bound_s:.0f} s")
+        self._doors.left(client)
         deadline = time.monotonic() + self._bound_s
         # A signal takes its time: a wait that goes on until it is there must not be taken for another one.
         while client.state is State.BLOCKED and self._observer.waits([client.backend])[client.backend]:

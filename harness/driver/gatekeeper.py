@@ -51,6 +51,18 @@ class Gatekeeper:
         """The number of the gate at which a backend will stop."""
         return self._held[backend]
 
+    def brace(self, backend: int) -> None:
+        """Hold the next gate as well, for a backend that will leave the one at which it stands without being let go;
+        done when this returns."""
+        self._send(b"hold", backend, self._held[backend] + 1)
+        self.settle()
+
+    def left(self, backend: int) -> None:
+        """A backend that was braced for has left its gate."""
+        turn = self._held[backend]
+        self._send(b"drop", backend, turn)
+        self._held[backend] = turn + 1
+
     def open(self, backend: int) -> None:
         """Let a backend pass all gates."""
         if (turn := self._held.pop(backend, None)) is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.driver.names import Names
 from harness.driver.observer import Reading
+from harness.driver.timers import FIRST_MS, Timer
 from harness.model import Footprint, Site, Worker
 
 ANY_LEVEL = "any"
@@ -33,7 +34,8 @@ class Points:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One execution's input: SQL with this execution's ids already in it. ``state``: how its ledger is read.
-    ``points``: None lets every statement run through, gates or not."""
+    ``points``: None lets every statement run through, gates or not. ``timers``: of the statements that a timeout is to
+    strike; each is one of ``timeout_ms`` milliseconds."""
 
     number: int
     names: Names
@@ -41,3 +43,5 @@ class Plan:
     setup: tuple[tuple[str, str], ...]
     state: Reading
     points: Points | None = None
+    timers: frozenset[Timer] = frozenset()
+    timeout_ms: int = FIRST_MS

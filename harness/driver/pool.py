@@ -5,10 +5,12 @@ from __future__ import annotations
 import array
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import time
 from typing import Self
 
 from harness.driver.wire import Message, Wire
@@ -72,6 +74,19 @@ class WorkerProcess:
             return True
         self._kept.append(first)
         return False
+
+    def answers(self, bound_s: float) -> bool:
+        """Whether something that can be taken comes within so many seconds (its end counts; a late answer to
+        `caught_up` does not). It is the next to be received."""
+        deadline = time.monotonic() + bound_s
+        while not self._kept:
+            left = max(deadline - time.monotonic(), 0)
+            if not self.wire.pending and not select.select([self.wire], [], [], left)[0]:
+                return False
+            message = self.take()
+            if message is None or "pong" not in message:
+                self._kept.append(message)
+        return True
 
     @property
     def pending(self) -> bool:

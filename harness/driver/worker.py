@@ -84,9 +84,12 @@ class _Worker:
 
     def do_run(self, sql: str) -> None:
         """Send one statement and report its result; before that, every gate that it reaches."""
-        reply = self._run(sql)
-        self.wire.send({**reply, **self.last_words} if "lost" in reply else reply)
-        self._answer_ping()
+        self._reply(self._run(sql))
+
+    def do_time(self, sql: str, opens: bool, setting: str, ms: int) -> None:
+        """The same with a timeout for this one statement, in the transaction in hand or one that it ``opens``. The
+        session has its old timeout again afterwards; "late": the new one struck before or after the statement."""
+        self._reply(self._timed(sql, opens, setting, ms))
 
     def do_send(self, sql: str) -> None:
         """Send one statement and never look at the answer."""
@@ -164,6 +167,30 @@ class _Worker:
             quoted = '"' + role.replace('"', '""') + '"' if role else ""
             reply = self._run(f"SET ROLE {quoted}" if role else "RESET ROLE")
         return {"ready": self.connection.backend_pid} if "ok" in reply else reply
+
+    def _reply(self, reply: Message) -> None:
+        self.wire.send({**reply, **self.last_words} if "lost" in reply else reply)
+        self._answer_ping()
+
+    def _timed(self, sql: str, opens: bool, setting: str, ms: int) -> Message:
+        """Of what surrounds the statement nothing takes a snapshot, so its transaction is none the older for it."""
+        assert self.connection is not None
+        begun = self._run("BEGIN") if opens else {}
+        old = begun if "lost" in begun else self._run(f"SHOW {setting}")
+        if "ok" not in old:  # what the statement would meet as well: a failed transaction, a lost connection
+            return old
+        local = "LOCAL " * (self.connection.transaction_status == pq.TransactionStatus.INTRANS)
+        self._run(f"SET {local}{setting} = {ms}")
+        new = self._run(f"SHOW {setting}")
+        if "ok" not in new:
+            return new if "lost" in new else {"late": True}
+        reply = self._run(sql)
+        if "lost" in reply or self.connection.transaction_status == pq.TransactionStatus.INERROR:
+            return reply  # the setting goes with the transaction
+        now = self._run(f"SHOW {setting}")
+        if now.get("ok") == new["ok"]:  # else the statement has set it: that stays
+            now = self._run(f"SET {local}{setting} = '{old['ok'][0][setting]}'")
+        return reply if "ok" in now else {"late": True}
 
     def _wipe(self) -> Message:
         assert self.connection is not None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from harness.model import Action, Event, EventKind, Execution, Json, Ledger
 
 CANCELLED = "57014"
+NO_LOCK = "55P03"
 LOST = "connection lost"
 MISSED = "nothing was struck"
 _COMPLETIONS = (EventKind.OK, EventKind.FAIL, EventKind.INFO)
@@ -15,7 +16,8 @@ _COMPLETIONS = (EventKind.OK, EventKind.FAIL, EventKind.INFO)
 def fired(execution: Execution, worker: str, action: Action, turn: int | None) -> bool:
     """Whether the events of ``worker`` from ``turn`` on show that ``action`` struck it there (None: it never came to
     that). A cancel must end a statement with 57014, a lost connection must be noticed by the worker, a death must have
-    happened."""
+    happened. A statement's timeout gives the same code as a cancel, and nothing else than what the turn chose was done
+    in it."""
     if turn is None:
         return False
     mine = [e for e in execution.history.events if e.worker == worker and e.turn >= turn]
@@ -24,6 +26,9 @@ def fired(execution: Execution, worker: str, action: Action, turn: int | None) -
             return any(e.kind is EventKind.SIGTERM and e.turn == turn for e in mine)
         case Action.CANCEL:
             return any(e.kind is EventKind.FAIL and e.sqlstate == CANCELLED for e in mine)
+        case Action.STATEMENT_TIMEOUT | Action.LOCK_TIMEOUT:
+            code = CANCELLED if action is Action.STATEMENT_TIMEOUT else NO_LOCK
+            return any(e.kind is EventKind.FAIL and e.turn == turn and e.sqlstate == code for e in mine)
         case Action.BACKEND | Action.RESET | Action.IDLE:
             completion = next((e for e in mine if e.kind in _COMPLETIONS), None)
             return completion is not None and _lost(completion)

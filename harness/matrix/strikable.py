@@ -9,11 +9,13 @@ def strikable(worker: Worker, action: Action, step: str) -> bool:
     """Whether there is anything for the fault to strike before ``step``. Between statements a server runs nothing that
     could be cancelled or run on; an answer is lost only where one is due: not in mid-statement, and of a statement
     that is its own transaction the answer comes with the commit, before which no session of a client's is idle, and
-    nothing more is sent."""
+    nothing more is sent. What begins or ends a transaction needs no lock."""
     statement = next((s for s in worker.statements if s.name == step), None)
     match action:
-        case Action.CANCEL | Action.RUN_ON:
+        case Action.CANCEL | Action.RUN_ON | Action.STATEMENT_TIMEOUT:
             return statement is None
+        case Action.LOCK_TIMEOUT:
+            return statement is None or statement.may_wait
         case Action.LOSE | Action.LOST_ACK:
             return statement is not None and not statement.opens
         case Action.IDLE | Action.LOST_REQUEST | Action.TORN_REQUEST | Action.BLACK_HOLE:

@@ -9,7 +9,9 @@ from harness.model import MARKS, Action, Choice, OrderStep, StatementKind, Worke
 from harness.scenario.schema import StepSpec, nearest
 from harness.scenario.yamltext import Document, Path_
 
-_UNSEEN = (Action.RUN_ON, Action.CANCEL, Action.BACKEND, Action.RESET, Action.IDLE, Action.HEAL)
+_FAILS = (Action.CANCEL, Action.STATEMENT_TIMEOUT, Action.LOCK_TIMEOUT)
+"""What ends a wait with an error, and leaves the connection."""
+_UNSEEN = (Action.RUN_ON, *_FAILS, Action.BACKEND, Action.RESET, Action.IDLE, Action.HEAL)
 FAULTS = {"kill": Action.KILL, "term": Action.TERM, **{f"!{a.value}": a for a in _UNSEEN}}
 """Steps that are faults, as schedules write them too. A marked one cannot be mistaken for a statement."""
 
@@ -125,17 +127,17 @@ def _advance(client: _Client, choice: Choice) -> bool:
 
 def _struck(client: _Client, action: Action) -> bool:
     """The same for a fault that leaves the worker alive. Here a worker waits or is between two statements, where there
-    is nothing to cancel or to run on."""
+    is nothing to cancel, to time out or to run on."""
     if client.silent or action is Action.HEAL:
         ends = client.silent and action in (Action.HEAL, Action.BACKEND)
         client.silent = client.silent and not ends
         return ends
     waited = client.blocked_at is not None
     idle = client.in_transaction and not waited
-    if action is Action.RUN_ON or (action is Action.CANCEL and not waited) or (action is Action.IDLE and not idle):
+    if action is Action.RUN_ON or (action in _FAILS and not waited) or (action is Action.IDLE and not idle):
         return False
     client.blocked_at = None
-    if waited and action is Action.CANCEL and client.worker.keep_going:
+    if waited and action in _FAILS and client.worker.keep_going:
         return not client.in_transaction
     if waited:  # its statement fails, and that is its end
         client.next = len(client.worker.statements)

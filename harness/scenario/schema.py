@@ -13,8 +13,8 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from harness.model import LEVELS
 
 FaultName = Literal[
-    "crash", "run_on", "terminate", "cancel", "reset", "lost_answer", "sigterm", "idle_timeout", "lost_request",
-    "torn_request", "lost_ack", "black_hole", "all"
+    "crash", "run_on", "terminate", "cancel", "reset", "lost_answer", "sigterm", "idle_timeout",
+    "statement_timeout", "lock_timeout", "lost_request", "torn_request", "lost_ack", "black_hole", "all"
 ]  # fmt: skip
 Struck = Literal["killed", "lost_request", "torn_request", "lost_ack", "black_hole"]
 """What may befall a statement in an order."""

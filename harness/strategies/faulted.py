@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.model import Action, Choice
 from harness.strategies.once import Once
+from harness.strategies.protocol import arms_among
 
 
 class Alone(Once):
@@ -35,6 +36,7 @@ class Faulted(Once):
     def __init__(self, worker: str, position: int, action: Action) -> None:
         super().__init__()
         self.worker, self.position, self.action = worker, position, action
+        self.arms = arms_among([Choice(worker=worker, action=action)])
         self.turn: int | None = None
         self._taken = 0
 

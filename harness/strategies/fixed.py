@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.model import Choice, Order
 from harness.strategies.once import Once
+from harness.strategies.protocol import arms_among
 
 
 class Fixed(Once):
@@ -14,6 +15,7 @@ class Fixed(Once):
     def __init__(self, order: Order) -> None:
         super().__init__()
         self.order = order
+        self.arms = arms_among(step.choice for step in order.steps)
         self.impossible: list[tuple[int, Choice]] = []
         """Steps (index in the order, choice) that the worker could not take: it had ended, or was blocked."""
         self._next = 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from harness.model import Choice, Effect
+from harness.model import Action, Choice, Effect
 
 Facts = Mapping[str, float]
 """What a strategy says of itself, for reports. Read where present: ``explored``: executions that have ended;
@@ -51,3 +51,19 @@ class Strategy(Protocol):
     def facts(self) -> Facts:
         """Figures for reports, as they are now."""
         ...
+
+
+def arms_of(strategy: Strategy) -> Mapping[str, Action]:
+    """Workers that a strategy is going to strike by a timeout, as far as it says so beforehand (by an attribute
+    ``arms``). It need not: but then an execution is begun anew when it turns out."""
+    arms: Mapping[str, Action] = getattr(strategy, "arms", {})
+    return arms
+
+
+def arms_among(choices: Iterable[Choice]) -> Mapping[str, Action]:
+    """The same of choices that are known beforehand; of several for one worker the first."""
+    found: dict[str, Action] = {}
+    for choice in choices:
+        if choice.action.times_out:
+            found.setdefault(choice.worker, choice.action)
+    return found

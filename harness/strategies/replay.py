@@ -8,6 +8,7 @@ from itertools import takewhile
 from harness.errors import NondeterminismError
 from harness.model import Action, Choice, Schedule
 from harness.strategies.once import Once
+from harness.strategies.protocol import arms_among
 
 _SITE = re.compile(r"(?P<function>.*):(?P<line>\d+)(\.\d+)?~?")
 EXTRA_TURNS = 1000
@@ -33,6 +34,7 @@ class Replay(Once):
 
     def __init__(self, schedule: Schedule, *, exact: bool) -> None:
         super().__init__()
+        self.arms = arms_among(d.choice for d in schedule.decisions)
         self._decisions = schedule.decisions
         self._exact = exact
         self._turn = 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from harness.model import Action, Choice, Effect
 from harness.strategies.once import Once
-from harness.strategies.protocol import Strategy
+from harness.strategies.protocol import Strategy, arms_among
 
 
 class Struck(Once):
@@ -33,6 +33,7 @@ class Struck(Once):
     ) -> None:
         super().__init__()
         self.worker, self.position, self.action = worker, position, action
+        self.arms = arms_among([Choice(worker=worker, action=action)])
         self.turn: int | None = None
         self.step = ""
         self._inner, self._strikable, self._at = inner, strikable, at

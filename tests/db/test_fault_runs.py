@@ -73,7 +73,9 @@ def test_every_cell_of_the_shipped_functions_is_green_and_every_fault_struck(tmp
     fired = matrix["fired"]
     assert fired["crash"] == fired["terminate"] == fired["reset"] == fired["sigterm"] == len(points)
     # Between statements a server runs nothing, and in mid-statement no answer is due.
-    assert fired["cancel"] == fired["run_on"] == len(inside)
+    assert fired["cancel"] == fired["run_on"] == fired["statement_timeout"] == len(inside)
+    # Between snapshot and scan a statement has its locks already.
+    assert fired["lock_timeout"] == len([p for p in inside if not points[p].endswith("~")])
     assert fired["idle_timeout"] == 2  # before the charge and before its COMMIT
     # The refund's own transaction answers once, with its commit.
     assert fired["lost_answer"] == fired["lost_ack"] == len(points) - len(inside) - 1

@@ -105,7 +105,9 @@ def test_faults_in_an_exact_order(tmp_path: Path) -> None:
     ("steps", "message"),
     [
         ("a.begin, a.refund, b.begin, b.refund: blocked, b.!cancel, b.commit", "b.commit is out of order"),
+        ("a.begin, a.refund, b.begin, b.refund: blocked, b.!lock_timeout, b.commit", "b.commit is out of order"),
         ("a.begin, a.refund, b.begin, b.refund: blocked, a.!cancel, b.commit", "b is still blocked"),
+        ("a.begin, a.refund, b.begin, b.refund: blocked, a.!statement_timeout, b.commit", "b is still blocked"),
         ("a.begin, a.!reset: blocked", "a.!reset is a fault: it cannot be blocked"),
         ("a.begin, a.!heal: lost_ack", "a.!heal is a fault: it cannot be lost_ack"),
         ("a.begin, a.refund: lost_request, a.commit", "a.commit is out of order: next comes nothing more of a"),

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shrink": {"model", "schedule"},
     "wire": {"errors"},
     "points": {"model", "sqltext", "gating", "driver"},
-    "stage": {"model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
+    "stage": {"errors", "model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
     "found": {"errors", "model", "checks", "shrink", "strategies", "stage"},
     "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
     "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign"},
