@@ -205,7 +205,7 @@ def _planned(action: Action, statement: Statement) -> tuple[Fault, str]:
         case Action.LOST_REQUEST:
             return Drop(when=_NEXT, passed=0), "connection lost before the server had any of the statement"
         case Action.TORN_REQUEST:
-            half = (len(statement.sql.encode()) + len("Q....\0")) // 2
+            half = (1 + 4 + len(statement.sql.encode()) + 1) // 2  # its type, its length, the text, a zero
             return Drop(when=_NEXT, passed=half), "connection lost when the server had half of the statement"
         case Action.LOST_ACK:
             return LoseAnswer(when=_NEXT), "answered {outcome}; connection lost before any of that arrived"

@@ -56,6 +56,8 @@ CHOICES = (
     Choice(worker="one", step="begin"),
     Choice(worker="one", step="count:3~"),
     Choice(worker="two", action=Action.KILL),
+    Choice(worker="one", step="commit", action=Action.BLACK_HOLE),
+    Choice(worker="one", action=Action.HEAL),
     Choice(worker="one", step="commit", action=Action.LOSE),
 )
 Project = Callable[..., tuple[SavedSchedule, Scenario]]
