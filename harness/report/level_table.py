@@ -84,8 +84,8 @@ def _verdict(row: LevelResult) -> str:
 
 def _proof(row: LevelResult) -> str:
     """How much of all that there is was executed."""
-    if row.exhausted:
-        return "all there are"
+    if row.exhausted or not row.schedules:
+        return "all there are" if row.exhausted else "–"
     if row.observed is Verdict.VIOLATION:
         return "until violated"
     return "exact orders" if set(row.strategy.split(", ")) <= {"fixed", "follow"} else "sampled"

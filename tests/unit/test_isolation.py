@@ -311,6 +311,11 @@ def test_the_table() -> None:
     ]
     set_by = tuple(replace(r, set_by=("b",)) for r in ROWS)
     assert level_lines(run_of(set_by))[-2] == "s: of b the level counts that they set themselves, whatever the row says"
+    unreached = row("serializable", NOTHING, schedules=0, meaning="Not reached.")
+    assert level_lines(run_of((ROWS[0], unreached)))[-2:] == [
+        "  SERIALIZABLE          ? inconclusive  –         0          –             0",
+        "? s at SERIALIZABLE: Not reached.",
+    ]
     missed = row("serializable", RED, observed=GREEN, meaning="It never was.", exhausted=True)
     assert level_lines(run_of((ROWS[0], missed)))[-2:] == [
         "  SERIALIZABLE          ✗ not as documented  –         24         all there are  0",
