@@ -23,6 +23,9 @@ found, need 78."""
 MAX_BLIND_STEPS = 10_000
 """Steps of the search for what the ledger could have ended with, whatever was answered. It serves the message only."""
 
+_STAND_IN = "?"
+"""For words that nobody knows: they are not compared, and an empty story would be refused."""
+
 _LITERAL = re.compile(r"(E?)'((?:[^']|'')*)'")
 
 
@@ -95,7 +98,7 @@ class _Judge:
         for op in unit.calls:
             assert op.statement.call is not None
             words = self.words[id(op)]
-            answer = perform(after, op.statement.call, role=unit.role, words="" if words is None else words)
+            answer = perform(after, op.statement.call, role=unit.role, words=_STAND_IN if words is None else words)
             said_by = unit.failed if unit.failed is not None and op is unit.calls[-1] else op
             told.append(_Told(said_by, answer, self._explains(answer, op, unit)))
         return (after if unit.failed is None else ledger), told
