@@ -194,7 +194,7 @@ class Worker:
 
     ``recovers_from``: how the SQLSTATEs begin after which a next attempt is made, if there is one ("": any).
     ``after``: workers (by name, also those that they in turn come after) that must have ended before it begins; names
-    that nobody bears are passed over.
+    that nobody bears are passed over. ``if_struck``: it begins only if a fault has struck one of them.
     """
 
     name: str
@@ -204,6 +204,7 @@ class Worker:
     keep_going: bool = False
     recovers_from: tuple[str, ...] = ("",)
     after: tuple[str, ...] = ()
+    if_struck: bool = False
 
 
 class Action(StrEnum):

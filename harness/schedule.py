@@ -18,7 +18,7 @@ class SavedSchedule:
     """A counterexample on disk. ``file``: the scenario's path; ``hash``: of its text and SQL; ``order``: index of the
     interleaving that it came from; ``checks``: names of the checks that it violated; ``without``: workers and
     statements ("worker.statement") that it does not need; ``retry``: the worker that a fault struck, after which the
-    same statements were sent by a worker of their own ("": none)."""
+    same statements were sent by a worker of their own ("worker.statement": from that one on; "": none)."""
 
     scenario: str
     file: str

@@ -177,7 +177,8 @@ class Stage:
         """A serial run, executed once per input and remembered."""
         key = tuple((w, tuple((s.name, s.attempt) for s in take[w])) for w in order)
         if key not in self._serial_runs:
-            workers = tuple(replace(w, statements=take[w.name]) for w in self.scenario.workers if w.name in take)
+            taken = [w for w in self.scenario.workers if w.name in take]
+            workers = tuple(replace(w, statements=take[w.name], if_struck=False) for w in taken)
             self._serial_runs[key] = self._run(workers, Serial(order), self.next_number(), 0)
         return self._serial_runs[key]
 

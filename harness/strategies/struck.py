@@ -16,17 +16,27 @@ class Struck(Once):
 
     Where a worker stands when it is its turn the ``position``-th time hangs on everybody else's steps too: so a fault
     strikes in mid-race, and not only a worker that runs alone.
+
+    ``stretch``: counting begins with the step of the first name, and nothing is struck from that of the second one on
+    ("": with its first step, to its end).
     """
 
     name = "struck"
 
     def __init__(
-        self, inner: Strategy, worker: str, position: int, action: Action, strikable: Callable[[str], bool]
+        self,
+        inner: Strategy,
+        worker: str,
+        position: int,
+        action: Action,
+        strikable: Callable[[str], bool],
+        stretch: tuple[str, str] = ("", ""),
     ) -> None:
         super().__init__()
         self.worker, self.position, self.action = worker, position, action
         self.turn: int | None = None
-        self._inner, self._strikable = inner, strikable
+        self._inner, self._strikable, self._stretch = inner, strikable, stretch
+        self._within = not stretch[0]
         self._turns = self._taken = 0
         self._last = ""
 
@@ -41,6 +51,10 @@ class Struck(Once):
         self._last = choice.worker
         if choice.worker != self.worker or self.turn is not None:
             return choice
+        if choice.step in self._stretch:
+            self._within = choice.step == self._stretch[0]
+        if not self._within:
+            return choice
         taken, self._taken = self._taken, self._taken + 1
         if taken < self.position or not self._strikable(choice.step):
             return choice
@@ -54,5 +68,5 @@ class Struck(Once):
         """As ``inner`` promises, but that the worker goes on no further than to where it may be struck."""
         ahead = self._inner.ahead()
         if self._last == self.worker and self.turn is None:
-            return min(ahead, max(self.position - self._taken, 0))
+            return min(ahead, max(self.position - self._taken, 0)) if self._within else 0
         return ahead
