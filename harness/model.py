@@ -543,6 +543,8 @@ class FaultCell:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnFaults:
     """Executions in which everybody runs in a drawn order, and a drawn fault strikes one worker at a drawn point.
+    ``searched``: in place of that, of every worker all orders with at most one fault at any point, few switches first;
+    ``exhausted``: to their end, one of each class of equivalent ones.
     ``struck``: by fault, those whose events show that it did. ``checks``: violated by the first one that was red, made
     smaller, with how many violations each; ``replay``: path of its schedule."""
 
@@ -550,6 +552,8 @@ class DrawnFaults:
     struck: Mapping[str, int]
     checks: Mapping[str, int] = field(default_factory=dict)
     replay: str = ""
+    searched: bool = False
+    exhausted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,6 +90,11 @@ class Stage:
             self._points = points(scenario.workers, self._gates, self._catalog, self._isolation, self._entries)
 
     @property
+    def owned(self) -> bool:
+        """The server is ours, so that it is a rule, and no luck, who wakes first."""
+        return self._target.owned
+
+    @property
     def sites(self) -> tuple[Site, ...]:
         """Where workers can be held inside functions."""
         return self._gates.sites if self._gates is not None else ()

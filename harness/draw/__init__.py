@@ -16,10 +16,11 @@ a rule-based machine for the refund ledger.
 
 from harness.draw.calls import Called, call
 from harness.draw.case import Case, Drawn, Numbers, cases, numbers
-from harness.draw.faults import Blow, blows, struck
+from harness.draw.faults import Blow, blows
 from harness.draw.running import Violated, check
 from harness.draw.runtime import use_target
 from harness.draw.system import System, system
+from harness.matrix.evidence import struck_by
 
 __all__ = [
     "Blow",
@@ -34,7 +35,7 @@ __all__ = [
     "cases",
     "check",
     "numbers",
-    "struck",
+    "struck_by",
     "system",
     "use_target",
 ]

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.matrix.evidence import fired
-from harness.model import FAULTS, Action, Execution
+from harness.model import FAULTS, Action
 
 ALL = "all"
 POINTS = 12
@@ -71,12 +70,3 @@ def blows(faults: Sequence[str]) -> st.SearchStrategy[Blow]:
         return st.just(NONE)
     fault = st.sampled_from(("", *names))
     return st.builds(Blow, fault=fault, worker=number, call=number, position=st.integers(0, POINTS - 1))
-
-
-def struck(execution: Execution) -> str:
-    """The name of the fault that struck, as the events show; "" where none did."""
-    for turn, decision in enumerate(execution.schedule.decisions):
-        choice = decision.choice
-        if choice.action is not Action.RUN and fired(execution, choice.worker, choice.action, turn):
-            return next(name for name, action in FAULTS.items() if action is choice.action)
-    return ""

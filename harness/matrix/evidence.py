@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.model import Action, Event, EventKind, Execution, Json, Ledger
+from harness.model import FAULTS, Action, Event, EventKind, Execution, Json, Ledger
 
 CANCELLED = "57014"
 LOST = "connection lost"
@@ -28,6 +28,15 @@ def fired(execution: Execution, worker: str, action: Action, turn: int | None) -
             return completion is not None and _lost(completion)
         case _:
             return any(e.kind is EventKind.CRASH and e.turn == turn for e in mine)
+
+
+def struck_by(execution: Execution) -> str:
+    """The name of the fault among its choices, if the events show that it struck; else ""."""
+    for turn, decision in enumerate(execution.schedule.decisions):
+        choice = decision.choice
+        if choice.action is not Action.RUN and fired(execution, choice.worker, choice.action, turn):
+            return next(name for name, action in FAULTS.items() if action is choice.action)
+    return ""
 
 
 def left(execution: Execution, worker: str) -> Mapping[str, tuple[Json, ...]]:

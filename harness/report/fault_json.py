@@ -24,6 +24,8 @@ def _drawn(drawn: DrawnFaults) -> dict[str, Any]:
         "fired": dict(drawn.struck),
         "checks": dict(drawn.checks),
         "replay": drawn.replay,
+        "searched": drawn.searched,
+        "exhausted": drawn.exhausted,
     }
 
 

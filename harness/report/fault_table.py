@@ -58,7 +58,10 @@ def _drawn_lines(drawn: DrawnFaults | None) -> list[str]:
     if drawn is None or not drawn.executed:
         return []
     struck = ", ".join(f"{name} {times}" for name, times in drawn.struck.items())
-    lines = [f"in mid-race, {plural(drawn.executed, 'execution')} in drawn orders; struck: {struck}"]
+    orders = "in drawn orders"
+    if drawn.searched:
+        orders = "of every order with at most one fault" if drawn.exhausted else "of orders with few switches"
+    lines = [f"in mid-race, {plural(drawn.executed, 'execution')} {orders}; struck: {struck}"]
     if drawn.checks:
         lines.append(f"{VIOLATED} the last one: {', '.join(drawn.checks)}")
         lines += [f"    again harness replay {drawn.replay}"] if drawn.replay else []

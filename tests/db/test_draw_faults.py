@@ -13,7 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.draw import Blow, Case, Drawn, Numbers, Violated, call, cases, check, runtime, struck, system
+from harness.draw import Blow, Case, Drawn, Numbers, Violated, call, cases, check, runtime, struck_by, system
 from harness.draw.refunds import ROLE, charge, refund, refunds
 from harness.errors import UsageError
 from harness.model import FAULTS
@@ -82,7 +82,7 @@ def test_a_fault_that_the_violation_needs_is_kept_and_replayed(shop: Path, tmp_p
         r"Case\(w1=\[refund\(job='j1'\)\], crash='w1\.call \+ \d+', numbers=Numbers\(\{\}\)\)", repr(case)
     )
     execution = violated.counterexample.execution
-    assert struck(execution) == "crash"
+    assert struck_by(execution) == "crash"
     assert "stuck" in {v.check for v in violated.counterexample.violations}
     assert {e.worker for e in execution.history.events if e.worker} == {"w1", "w1_retry"}
     replay = [sys.executable, "-m", "harness", "replay", violated.counterexample.replay]
@@ -106,7 +106,7 @@ def test_without_faults_nothing_is_wrong_with_it(shop: Path) -> None:
     @settings(QUIET, max_examples=40)
     @given(cases(made, refunding))
     def test(case: Case) -> None:
-        assert struck(check(case, out=None)) == ""
+        assert struck_by(check(case, out=None)) == ""
 
     test()
 
@@ -117,7 +117,7 @@ def test_a_fault_that_the_violation_does_not_need_goes(shop: Path, tmp_path: Pat
     violated, case = found_by(cases(made, call("CALL refund('j1')"), workers=(3, 3), faults=["all"]), tmp_path)
     assert not case.blow.fault
     assert case.blow == Blow()
-    assert struck(violated.counterexample.execution) == ""
+    assert struck_by(violated.counterexample.execution) == ""
     assert "retry" not in Path(violated.counterexample.replay).read_text()
 
 
@@ -135,7 +135,7 @@ def test_the_retry_begins_with_the_call_that_was_struck(fault: str) -> None:
     case = struck_case(fault, 3)
     assert repr(case).endswith(f"{fault}='w1.refund + 3', numbers=Numbers({{}}))")
     execution = check(case, out=None)
-    assert struck(execution) == fault
+    assert struck_by(execution) == fault
     sent = [(e.worker, e.step) for e in execution.history.events if e.kind.value == "invoke"]
     assert sent[-2:] == [("w1_retry", "refund"), ("w1_retry", "refund:commit")]
     assert ("w1_retry", "charge") not in sent
@@ -148,7 +148,7 @@ def test_without_a_fault_that_struck_there_is_no_retry() -> None:
     """Outside transactions nobody is idle in one; and a call has no hundred points."""
     for case in (struck_case("idle_timeout", 0), struck_case("crash", 100)):
         execution = check(case, out=None)
-        assert struck(execution) == ""
+        assert struck_by(execution) == ""
         assert {e.worker for e in execution.history.events if e.worker} == {"w1"}
 
 
@@ -156,7 +156,7 @@ def test_a_transaction_of_several_calls_is_retried_as_a_whole() -> None:
     worker = Drawn(calls=CHARGED_AND_REFUNDED.calls, role=ROLE, isolation="read committed")
     blow = Blow(fault="idle_timeout", position=2)
     execution = check(Case(system=refunds(JOBS), workers=(worker,), numbers=Numbers(), blow=blow), out=None)
-    assert struck(execution) == "idle_timeout"
+    assert struck_by(execution) == "idle_timeout"
     sent = [e.step for e in execution.history.events if e.kind.value == "invoke" and e.worker == "w1_retry"]
     assert sent == ["begin", "charge", "refund", "commit"]
 

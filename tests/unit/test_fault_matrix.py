@@ -221,6 +221,8 @@ def test_faults_in_mid_race_are_told() -> None:
         "fired": {"crash": 2, "cancel": 0, "lost_answer": 4},
         "checks": {"ledger_chain": 1},
         "replay": "r/y.schedule",
+        "searched": False,
+        "exhausted": False,
     }
 
 
