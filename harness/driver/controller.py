@@ -393,7 +393,10 @@ class _Run:
         self.committed = True
 
     def _client(self, name: str) -> Client:
-        return next(c for c in self.clients if c.name == name)
+        found = next((c for c in self.clients if c.name == name), None)
+        if found is None:  # a fault that was saved, or is tried, for a worker that has been left out
+            raise DriverError(f"there is no worker {name}")
+        return found
 
     def _read_ledger(self) -> Ledger:
         return self.recorder.ledger(self.observer.read(self.plan.state, self.plan.names.values))
