@@ -84,3 +84,23 @@ def test_other_workers_run_as_far_as_was_promised() -> None:
     strategy.start()
     strategy.choose((Choice(worker="a", step="x"), Choice(worker="b", step="x")))
     assert strategy.ahead() == 5
+
+
+@pytest.mark.parametrize(
+    ("position", "stretch", "taken"),
+    [
+        (0, ("y", "z"), ["a.x", "a.kill"]),
+        (0, ("z", ""), ["a.x", "a.y", "a.kill"]),
+        (1, ("y", "z"), ["a.x", "a.y", "a.z"]),  # it would have been in the stretch of another call
+        (1, ("y", ""), ["a.x", "a.y", "a.kill"]),
+    ],
+)
+def test_only_in_its_stretch_is_a_worker_struck(position: int, stretch: tuple[str, str], taken: list[str]) -> None:
+    assert run(Struck(InTurn("aaa"), "a", position, Action.KILL, always, stretch)) == taken
+
+
+def test_nothing_is_promised_on_the_way_to_the_stretch() -> None:
+    strategy = Struck(InTurn("a", promises=5), "a", 0, Action.KILL, always, ("y", ""))
+    strategy.start()
+    strategy.choose((Choice(worker="a", step="x"),))
+    assert strategy.ahead() == 0
