@@ -200,7 +200,7 @@ class Worker:
 
     ``recovers_from``: how the SQLSTATEs begin after which a next attempt is made, if there is one ("": any).
     ``after``: workers (by name, also those that they in turn come after) that must have ended before it begins; names
-    that nobody bears are passed over.
+    that nobody bears are passed over. ``if_struck``: it begins only if a fault has struck one of them.
     """
 
     name: str
@@ -210,6 +210,7 @@ class Worker:
     keep_going: bool = False
     recovers_from: tuple[str, ...] = ("",)
     after: tuple[str, ...] = ()
+    if_struck: bool = False
 
 
 class Action(StrEnum):
@@ -623,14 +624,17 @@ class FaultCell:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnFaults:
     """Executions in which everybody runs in a drawn order, and a fault strikes one worker on its way, each fault at
-    each of its points in turn. ``struck``: (worker, step, fault) → executions whose events show that it struck before
-    that step. ``checks``: violated by the first one that was red, made smaller, with how many violations each;
-    ``replay``: path of its schedule."""
+    each of its points in turn. ``searched``: in place of that, of every worker all orders with at most one fault at any
+    point, few switches first; ``exhausted``: to their end, one of each class of equivalent ones. ``struck``: (worker,
+    step, fault) → executions whose events show that it struck before that step. ``checks``: violated by the first one
+    that was red, made smaller, with how many violations each; ``replay``: path of its schedule."""
 
     executed: int
     struck: Mapping[tuple[str, str, str], int]
     checks: Mapping[str, int] = field(default_factory=dict)
     replay: str = ""
+    searched: bool = False
+    exhausted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

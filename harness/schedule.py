@@ -18,9 +18,9 @@ class SavedSchedule:
     """A counterexample on disk. ``file``: the scenario's path; ``hash``: of its text and SQL; ``order``: index of the
     interleaving that it came from; ``checks``: names of the checks that it violated; ``without``: workers and
     statements ("worker.statement") that it does not need; ``retry``: the worker that a fault struck, after which the
-    same statements were sent by a worker of their own ("": none); ``isolation``: the level of the workers' transactions
-    (a key of `LEVELS`), where that is not the scenario's own; ``case``: name of the single call that it is ("": none).
-    """
+    same statements were sent by a worker of their own ("worker.statement": from that one on; "": none); ``isolation``:
+    the level of the workers' transactions (a key of `LEVELS`), where that is not the scenario's own; ``case``: name of
+    the single call that it is ("": none)."""
 
     scenario: str
     file: str

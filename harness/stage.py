@@ -110,6 +110,11 @@ class Stage:
             self._points = points(scenario.workers, self._gates, self._catalog, self.isolation, self._entries)
 
     @property
+    def owned(self) -> bool:
+        """The server is ours, so that it is a rule, and no luck, who wakes first."""
+        return self._target.owned
+
+    @property
     def sites(self) -> tuple[Site, ...]:
         """Where workers can be held inside functions."""
         return self._gates.sites if self._gates is not None else ()
@@ -197,8 +202,8 @@ class Stage:
         """A serial run, executed once per input and remembered."""
         key = tuple((w, tuple((s.name, s.attempt) for s in take[w])) for w in order)
         if key not in self._serial_runs:
-            given = (w for w in self.scenario.workers if w.name in take)
-            workers = tuple(replace(w, statements=take[w.name], after=()) for w in given)  # the order says it all
+            given = (w for w in self.scenario.workers if w.name in take)  # the order says it all
+            workers = tuple(replace(w, statements=take[w.name], after=(), if_struck=False) for w in given)
             self._serial_runs[key] = self._run(workers, Serial(order), self.next_number(), 0)
         return self._serial_runs[key]
 

@@ -120,15 +120,17 @@ def _rest(worker: Worker, mine: Sequence[Operation]) -> tuple[Statement, ...]:
 
 def _was_stopped(context: Context, worker: str, mine: Sequence[Operation]) -> bool:
     """Ended by an error, a crash, a lost connection, a wait without end or inside its transaction, rather than by its
-    own ``if`` or its last statement."""
+    own ``if`` or its last statement; or never begun, as nothing was to be retried."""
     left = context.execution.history.liveness
     if worker in left.waiting or worker in left.idle_in_transaction or any(op.outcome is EventKind.INFO for op in mine):
         return True
     for event in context.execution.history.events:
         if event.worker == worker and event.kind is EventKind.CRASH:
             return True
-    keeps_going = next(w.keep_going for w in context.scenario.workers if w.name == worker)
-    return not keeps_going and bool(mine) and mine[-1].outcome is EventKind.FAIL
+    of = next(w for w in context.scenario.workers if w.name == worker)
+    if not mine:
+        return of.if_struck  # nobody was: it has no part in this
+    return not of.keep_going and mine[-1].outcome is EventKind.FAIL
 
 
 class _Judge:

@@ -16,21 +16,26 @@ a rule-based machine for the refund ledger.
 
 from harness.draw.calls import Called, call
 from harness.draw.case import Case, Drawn, Numbers, cases, numbers
+from harness.draw.faults import Blow, blows
 from harness.draw.running import Violated, check
 from harness.draw.runtime import use_target
 from harness.draw.system import System, system
+from harness.matrix.evidence import struck_by
 
 __all__ = [
+    "Blow",
     "Called",
     "Case",
     "Drawn",
     "Numbers",
     "System",
     "Violated",
+    "blows",
     "call",
     "cases",
     "check",
     "numbers",
+    "struck_by",
     "system",
     "use_target",
 ]

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from harness.draw.calls import Called
+from harness.draw.faults import NONE, Aim, Blow, blows
 from harness.draw.system import System
+from harness.matrix.retry import retried
 from harness.model import Json, Scenario, Script, Statement, StatementKind, Worker
 from harness.statements import unique_names
 from harness.strategies.draw import LENGTH
@@ -37,17 +39,52 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """``numbers``: see `harness.strategies.drawn.Drawn`, as is ``sequence``. ``setup``: on top of the system's."""
+    """``numbers``: see `harness.strategies.drawn.Drawn`, as is ``sequence``. ``setup``: on top of the system's.
+    ``blow``: the fault that is to strike."""
 
     system: System
     workers: tuple[Drawn, ...]
     numbers: Numbers
     setup: tuple[str, ...] = ()
     sequence: tuple[str, ...] = ()
+    blow: Blow = NONE
 
     @property
     def scenario(self) -> Scenario:
-        """To be played on a stage of the system's scenario."""
+        """To be played on a stage of the system's scenario; where a fault is to strike, with the retry as its last
+        worker."""
+        plain, aim = self.written, self.aim
+        if aim is None:
+            return plain
+        again = retried(plain, aim.retry)
+        return replace(again, workers=(*plain.workers, again.workers[1]))
+
+    @property
+    def aim(self) -> Aim | None:
+        """Where the fault is to strike. Where all calls are one transaction, that is struck and retried as a whole."""
+        if not self.blow.fault:
+            return None
+        at = self.blow.worker % len(self.workers)
+        worker = self.written.workers[at]
+        if self.workers[at].isolation is not None:
+            return Aim(worker=worker.name, action=self.blow.action)
+        names = [*(s.name for s in worker.statements), ""]
+        call = self.blow.call % len(worker.statements)
+        return Aim(worker=worker.name, action=self.blow.action, since=names[call], until=names[call + 1])
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """``sequence``, in which the retry takes the place of the worker that was struck."""
+        aim = self.aim
+        if aim is None:
+            return self.sequence
+        retry = self.scenario.workers[-1]
+        again = {f"{aim.worker}.{s.name}": f"{retry.name}.{s.name}" for s in retry.statements}
+        return tuple(step for own in self.sequence for step in (own, again.get(own)) if step is not None)
+
+    @property
+    def written(self) -> Scenario:
+        """The scenario of the file, without a retry."""
         base = self.system.scenario
         workers = tuple(_worker(f"w{n}", drawn) for n, drawn in enumerate(self.workers, 1))
         setup = tuple(Script(name=f"setup[{i}]", text=sql) for i, sql in enumerate(self.setup, len(self.system.setup)))
@@ -64,7 +101,9 @@ class Case:
             for n, w in enumerate(self.workers, 1)
         ]
         setup = [f"setup={list(self.setup)!r}"] if self.setup else []
-        return f"Case({', '.join([*lines, *setup, f'numbers={self.numbers!r}'])})"
+        aim = self.aim
+        blow = [] if aim is None else [f"{self.blow.fault}={f'{aim.retry} + {self.blow.position}'!r}"]
+        return f"Case({', '.join([*lines, *setup, *blow, f'numbers={self.numbers!r}'])})"
 
 
 def numbers(length: int = LENGTH) -> st.SearchStrategy[Numbers]:
@@ -82,13 +121,17 @@ def cases(
     isolation: st.SearchStrategy[str | None] | None = None,
     setup: st.SearchStrategy[Sequence[str]] | None = None,
     length: int = LENGTH,
+    faults: Sequence[str] = (),
 ) -> st.SearchStrategy[Case]:
     """Cases of so many workers (from, to), each with so many of ``calls``, and a schedule of ``length`` numbers.
 
     ``isolation``: draws None (each call is a transaction of its own) or a level (all calls of a worker are one
     transaction). ``setup``: draws SQL to run before the execution, after that of the system.
 
-    Shrinks to fewer workers, fewer calls, no switches, and whatever the strategies given shrink to.
+    ``faults``: at most one of these (names of `harness.model.FAULTS`, or "all") strikes, and a retry follows it.
+
+    Shrinks to fewer workers, fewer calls, no fault, no switches, and whatever the strategies given shrink to. Raises
+    `UsageError` for a fault that there is not.
     """
     roles = role if isinstance(role, st.SearchStrategy) else st.just(role)
     worker = st.builds(
@@ -102,6 +145,7 @@ def cases(
         system=st.just(system),
         workers=st.lists(worker, min_size=workers[0], max_size=workers[1]).map(tuple),
         setup=st.just(()) if setup is None else setup.map(tuple),
+        blow=blows(faults),
         numbers=numbers(length),
     )
 

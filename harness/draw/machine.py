@@ -18,6 +18,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, preco
 
 from harness.draw.calls import Called
 from harness.draw.case import Case, Drawn, Numbers, numbers
+from harness.draw.faults import NONE, POINTS, Blow, named
 from harness.draw.refunds import ROLE, charge, complete, refund, refunds
 from harness.draw.running import check
 from harness.draw.system import System
@@ -33,11 +34,15 @@ _AMOUNTS = st.integers(1, 2000)
 class RefundMachine(RuleBasedStateMachine):
     """To test functions of one's own, subclass it: ``system`` from `refunds` with ``replaced_by``, on `JOBS`.
 
+    ``faults``: names of faults, or "all": one of them strikes some call of a sequence, whose worker is then followed by
+    a retry, which goes on from that call.
+
     Each job is charged once, as its queue would. Use with ``settings(deadline=None)``: an execution takes milliseconds,
     but the first one starts a server.
     """
 
     system: ClassVar[System] = refunds(JOBS)
+    faults: ClassVar[tuple[str, ...]] = ()
     charged = Bundle("charged")
     refunded = Bundle("refunded")
 
@@ -46,6 +51,9 @@ class RefundMachine(RuleBasedStateMachine):
         self._numbers = Numbers()
         self._calls: list[tuple[str, Called]] = []
         self._uncharged = list(JOBS)
+        self._blow = NONE
+        self._struck: int | None = None
+        """Which of the calls is struck; None: none, or the next one."""
 
     @initialize(schedule=numbers())
     def start(self, schedule: Numbers) -> None:
@@ -81,6 +89,15 @@ class RefundMachine(RuleBasedStateMachine):
         """Somebody asks for another amount, or for another user's money."""
         self._call(worker, refund(what[0], user, amount))
 
+    @precondition(lambda self: self.faults and not self._blow.fault)
+    @rule(
+        fault=st.runner().flatmap(lambda self: st.sampled_from(named(self.faults))),
+        position=st.integers(0, POINTS - 1),
+    )
+    def strike(self, fault: str, position: int) -> None:
+        """The next call is struck, before so many of its points."""
+        self._blow = Blow(fault=fault, position=position)
+
     def teardown(self) -> None:
         """Execute what was written down."""
         if self._calls:
@@ -93,15 +110,22 @@ class RefundMachine(RuleBasedStateMachine):
         for worker, called in self._calls:
             place.append((worker, len(calls[worker])))
             calls[worker].append(called)
+        blow = NONE
+        if self._struck is not None:
+            worker, call = place[self._struck]
+            blow = replace(self._blow, worker=sorted(calls).index(worker), call=call)
         names = {worker: f"w{n}" for n, worker in enumerate(sorted(calls), 1)}
         case = Case(
             system=self.system,
             workers=tuple(Drawn(calls=tuple(calls[worker]), role=ROLE) for worker in sorted(calls)),
             numbers=self._numbers,
+            blow=blow,
         )
-        statements = {w.name: w.statements for w in case.scenario.workers}
+        statements = {w.name: w.statements for w in case.written.workers}
         sequence = tuple(f"{names[w]}.{statements[names[w]][i].name}" for w, i in place)
         return replace(case, sequence=sequence)
 
     def _call(self, worker: int, called: Called) -> None:
+        if self._blow.fault and self._struck is None:
+            self._struck = len(self._calls)
         self._calls.append((f"w{worker}", called))

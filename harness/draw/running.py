@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -15,9 +16,13 @@ from harness.draw.runtime import runtime
 from harness.draw.written import write_case
 from harness.errors import HarnessError
 from harness.found import confirmed
+from harness.matrix.strikable import strikable
 from harness.model import Counterexample, Decision, EventKind, Execution
 from harness.report.explained import counterexample_text
+from harness.stage import Stage
 from harness.strategies.drawn import Drawn
+from harness.strategies.protocol import Strategy
+from harness.strategies.struck import Struck
 
 OUT = Path("reports") / "drawn"
 """Where failing cases are kept, seen from the current folder."""
@@ -43,7 +48,7 @@ def check(case: Case, *, name: str | None = None, out: Path | None = OUT) -> Exe
     stage = run.stage(case.system)
     try:
         stage.play(case.scenario)
-        strategy = Drawn(case.numbers, case.sequence)
+        strategy = _strategy(case, stage)
         strategy.start()
         execution = stage.execute(strategy, stage.next_number(), seed=0)
         violations = [v for r in judge(stage.context(execution, None)) for v in r.violations]
@@ -62,6 +67,15 @@ def check(case: Case, *, name: str | None = None, out: Path | None = OUT) -> Exe
         path = write_case(case, out, title, run.server_version, found.execution, found.violations)
         example = replace(example, replay=path)
     raise Violated(counterexample_text(example), example)
+
+
+def _strategy(case: Case, stage: Stage) -> Strategy:
+    drawn, aim = Drawn(case.numbers, case.order), case.aim
+    if aim is None:
+        return drawn
+    worker = next(w for w in stage.scenario.workers if w.name == aim.worker)
+    can = partial(strikable, worker, aim.action)
+    return Struck(drawn, aim.worker, case.blow.position, aim.action, can, (aim.since, aim.until))
 
 
 def _tell(execution: Execution) -> None:

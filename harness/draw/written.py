@@ -20,6 +20,7 @@ def write_case(
     path = folder / f"{name}.yaml"
     path.write_text(case.system.text(path, case.entries(), case.setup, name), encoding="utf-8")
     scenario = load_scenario(path)
-    if scenario.workers != case.scenario.workers:
+    if scenario.workers != case.written.workers:
         raise HarnessError(f"{path} does not say what was drawn: {case!r}")
-    return save_counterexample(folder, scenario, server, 0, execution, violations, 1)
+    retry = case.aim.retry if case.aim is not None else ""
+    return save_counterexample(folder, scenario, server, 0, execution, violations, 1, retry=retry)

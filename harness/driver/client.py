@@ -58,6 +58,8 @@ class Client:
     """Its own `if` has said stop; the commit that belongs to that statement is still to come."""
     after: tuple[Client, ...] = ()
     """Those that must have ended before it begins."""
+    struck: bool = False
+    """A fault found something to strike."""
 
     @property
     def name(self) -> str:
@@ -70,6 +72,8 @@ class Client:
 
     @property
     def can_act(self) -> bool:
+        if self.worker.if_struck and not any(other.struck for other in self.after):
+            return False
         return self.state in (State.READY, State.PARKED) and all(other.over for other in self.after)
 
     @property

@@ -112,7 +112,8 @@ class Effects:
         self._turn.workers.add(client.name)
 
     def struck(self, client: Client) -> None:
-        """A fault ended a worker, or may have."""
+        """A fault strikes the chosen worker, which may end by it."""
+        self._turn = _Turn()
         session = self._sessions.setdefault(client.name, _Session())
         session.piece = _UNKNOWN
         self._moved(client.name, session)

@@ -45,6 +45,7 @@ class Faults:
 
     def strike(self, client: Client, action: Action) -> bool:
         """Do ``action``, which is a fault. What finds nothing to strike changes nothing, and says so in an event."""
+        client.struck = True
         match action:
             case Action.KILL:
                 return self.kill(client)
@@ -210,6 +211,7 @@ class Faults:
         return sent
 
     def _missed(self, client: Client, message: str) -> bool:
+        client.struck = False
         self._recorder.note(EventKind.FAULT, client.name, message=f"{message}; nothing was struck")
         return False
 

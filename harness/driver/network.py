@@ -103,6 +103,7 @@ class Network:
         struck = self._await_strike(client, action, link)
         message = message.format(outcome=struck.detail) if struck else "connection lost while the statement waits"
         self._recorder.note(EventKind.FAULT, client.name, message=message)
+        client.struck = True
         if struck is None:
             client.process.ask({"do": "reset", "why": "it was lost"})
         if action is Action.BLACK_HOLE:

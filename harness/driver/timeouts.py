@@ -95,5 +95,6 @@ class Timeouts:
         return False
 
     def _missed(self, client: Client, message: str) -> bool:
+        client.struck = False
         self._recorder.note(EventKind.FAULT, client.name, message=f"{message}; nothing was struck")
         return False

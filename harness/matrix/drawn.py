@@ -10,11 +10,13 @@ from functools import partial
 
 from harness.campaign import Options
 from harness.found import Found, kept
+from harness.matrix.evidence import struck_by
 from harness.matrix.strikable import strikable
-from harness.matrix.strike import Strike, strike
-from harness.model import FAULTS, DrawnFaults, FaultCell, Scenario, Worker
+from harness.matrix.strike import strike
+from harness.model import FAULTS, DrawnFaults, Execution, FaultCell, Scenario, Violation, Worker
 from harness.saving import save_counterexample
 from harness.stage import Stage
+from harness.strategies.draw import Draw
 from harness.strategies.pct import Pct
 from harness.strategies.protocol import Strategy
 from harness.strategies.random_walk import RandomWalk
@@ -22,13 +24,15 @@ from harness.strategies.struck import Struck
 
 EXECUTIONS = 100
 """Per scenario, where nobody says otherwise."""
+SEARCHED = "exhaustive"
+"""The strategy that is no drawing: see `harness.matrix.searched`."""
 
 
 @dataclass(slots=True)
 class Drawing:
     """Draws for one scenario, worker by worker, until something is violated. ``struck``: (worker, step, fault) → the
     executions whose events show that it struck there; ``found``: what was violated, made smaller; ``replay``: the path
-    of its schedule."""
+    of its schedule; ``exhausted``: workers for which a search has come to its end."""
 
     scenario: Scenario
     stage: Stage
@@ -39,32 +43,47 @@ class Drawing:
     struck: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     found: Found | None = None
     replay: str = ""
+    exhausted: set[str] = field(default_factory=set)
 
     def draw(self, worker: Worker, cells: Sequence[FaultCell], count: int, done: Callable[[], None]) -> bool:
         """``count`` executions, or up to the first violation; False when the time was up before that. The stage must
         have ``worker`` and its retry; ``cells``: its part of the matrix. ``done`` is called after each. Raises
         `HarnessError`."""
-        seed = self.options.seed
-        inner: tuple[Strategy, ...] = (RandomWalk(seed), Pct(seed, n=len(self.stage.scenario.workers)))
+        inner = self._orders(count)
         for i, (position, at, name) in zip(range(count), self._aims(worker, cells), strict=False):
             if self.options.out_of_time:
                 return False
             can = partial(strikable, worker, FAULTS[name])
-            strategy = Struck(inner[i % 2], worker.name, position, FAULTS[name], can, at)
+            orders = inner[i % len(inner)]
+            strategy = Struck(orders, worker.name, position, FAULTS[name], can, at=at)
             struck = strike(self.stage, strategy, self.options)
-            self.executed += 1
-            self.struck[worker.name, strategy.step, name] += struck.fired
-            if struck.violations:
-                self._keep(struck, worker)
+            self.note(worker, struck.execution, struck.violations)
             done()
             if struck.violations:
                 break
         return True
 
+    def note(self, worker: Worker, execution: Execution, violations: Sequence[Violation]) -> None:
+        """Count an execution, and the fault that struck ``worker`` in it; keep what it violates."""
+        self.executed += 1
+        name, step = struck_by(execution)
+        if name:
+            self.struck[worker.name, step, name] += 1
+        if violations:
+            self._keep(execution, violations, worker)
+
     def result(self) -> DrawnFaults:
         """What came of it so far."""
+        everybody = {w.name for w in self.scenario.workers}
         checks = Counter(v.check for v in self.found.violations) if self.found is not None else {}
-        return DrawnFaults(executed=self.executed, struck=+self.struck, checks=dict(checks), replay=self.replay)
+        return DrawnFaults(
+            executed=self.executed,
+            struck=self.struck,
+            checks=dict(checks),
+            replay=self.replay,
+            searched=self.options.strategy == SEARCHED,
+            exhausted=self.exhausted == everybody,
+        )
 
     def _aims(self, worker: Worker, cells: Sequence[FaultCell]) -> Iterator[tuple[int, tuple[str, int], str]]:
         """(position, the step there and for which time the worker comes to it, fault) without end: all that struck the
@@ -76,12 +95,25 @@ class Drawing:
         while aims:
             yield from drawn.sample(aims, len(aims))
 
-    def _keep(self, struck: Strike, worker: Worker) -> None:
+    def _orders(self, count: int) -> tuple[Strategy, ...]:
+        """Those asked for, if they are drawn; else two kinds that take turns."""
+        seed, workers = self.options.seed, [w.name for w in self.stage.scenario.workers]
+        match self.options.strategy:
+            case Draw.name:
+                return (Draw(seed, limit=count, workers=workers),)
+            case RandomWalk.name:
+                return (RandomWalk(seed),)
+            case Pct.name:
+                return (Pct(seed, n=len(workers)),)
+            case _:
+                return (RandomWalk(seed), Pct(seed, n=len(workers)))
+
+    def _keep(self, execution: Execution, violations: Sequence[Violation], worker: Worker) -> None:
         def save(found: Found) -> str:
             return save_counterexample(
                 self.options.folder, self.scenario, self.server, 0, found.execution, found.violations,
                 f"{worker.name}-struck", found.without, retry=worker.name,
             )  # fmt: skip
 
-        target = {struck.violations[0].check}
-        self.found, self.replay = kept(self.stage, struck.execution, None, struck.violations, target, save)
+        target = {violations[0].check}
+        self.found, self.replay = kept(self.stage, execution, None, violations, target, save)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.model import Action, Event, EventKind, Execution, Json, Ledger
+from harness.model import FAULTS, Action, Event, EventKind, Execution, Json, Ledger
 
 CANCELLED = "57014"
 NO_LOCK = "55P03"
@@ -38,6 +38,17 @@ def fired(execution: Execution, worker: str, action: Action, turn: int | None) -
             return struck and any(e.turn == turn and _lost(e) for e in mine if e.kind in _COMPLETIONS)
         case _:
             return any(e.kind is EventKind.CRASH and e.turn == turn for e in mine)
+
+
+def struck_by(execution: Execution) -> tuple[str, str]:
+    """(fault, step): the name of the fault among its choices, if the events show that it struck, and the step of its
+    worker in whose place it came; else twice ""."""
+    names = {action: name for name, action in FAULTS.items()}
+    for turn, decision in enumerate(execution.schedule.decisions):
+        choice = decision.choice
+        if choice.action in names and fired(execution, choice.worker, choice.action, turn):
+            return names[choice.action], next((c.step for c in decision.enabled if c.worker == choice.worker), "")
+    return "", ""
 
 
 def left(execution: Execution, worker: str) -> Mapping[str, tuple[Json, ...]]:

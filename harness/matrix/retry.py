@@ -23,10 +23,18 @@ def retry_name(scenario: Scenario, worker: str) -> str:
 
 def retried(scenario: Scenario, worker: str) -> Scenario:
     """``scenario`` with ``worker`` first and its retry second: a fresh worker with the same statements, that begins
-    when the first has ended. Raises `UsageError` when there is no such worker."""
-    struck = next((w for w in scenario.workers if w.name == worker), None)
+    when the first has been struck and has ended. ``worker.statement``: it repeats that one and what follows it. Raises
+    `UsageError` when there is no such worker or statement."""
+    name, _, since = worker.partition(".")
+    struck = next((w for w in scenario.workers if w.name == name), None)
     if struck is None:
-        raise UsageError(f"{scenario.file} has no worker {worker!r} any more: it was struck by the saved fault")
+        raise UsageError(f"{scenario.file} has no worker {name!r} any more: it was struck by the saved fault")
+    steps = [s.name for s in struck.statements]
+    if since and since not in steps:
+        raise UsageError(f"{scenario.file}: {name} has no statement {since!r} any more: its retry began there")
+    again = struck.statements[steps.index(since) if since else 0 :]
     others = tuple(w for w in scenario.workers if w is not struck)
-    retry = replace(struck, name=retry_name(scenario, worker), after=(*struck.after, worker))
+    retry = replace(
+        struck, name=retry_name(scenario, name), statements=again, after=(*struck.after, name), if_struck=True
+    )
     return replace(scenario, workers=(struck, retry, *others), interleavings=(INSIDE,))

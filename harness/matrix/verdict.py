@@ -40,6 +40,8 @@ def with_faults(
     except HarnessError as e:
         return replace(result, verdict=Verdict.ERROR, observed=Verdict.ERROR, meaning=f"in the fault matrix: {e}")
     verdict, observed = judged(result, matrix)
+    if verdict is Verdict.PASS and options.require_exhausted and not _searched_to_the_end(matrix):
+        verdict = Verdict.INCONCLUSIVE
     return replace(
         result,
         verdict=verdict,
@@ -70,6 +72,13 @@ def judged(result: ScenarioResult, matrix: FaultMatrix) -> tuple[Verdict, Verdic
     return result.verdict, result.observed
 
 
+def _searched_to_the_end(matrix: FaultMatrix) -> bool:
+    """Nothing was left out of a search. (Where orders were drawn nobody has searched, and only the campaign must have
+    come to an end. What a cell has shown to be red needs no search.)"""
+    drawn = matrix.drawn
+    return drawn is None or not drawn.searched or drawn.exhausted or any(c.checks for c in matrix.cells)
+
+
 def sentence(matrix: FaultMatrix) -> str:
     """The matrix in words."""
     fired = sum(c.fired for c in matrix.cells)
@@ -79,6 +88,11 @@ def sentence(matrix: FaultMatrix) -> str:
     text += f"{red} of these executions violated something." if red else "nothing was violated."
     if matrix.drawn is not None and matrix.drawn.executed:
         struck = sum(matrix.drawn.struck.values())
-        text += f" In mid-race, in drawn orders, they struck {struck} times in {matrix.drawn.executed} executions; "
+        orders = "with few switches first" if matrix.drawn.searched else "in drawn orders"
+        text += f" In mid-race, {orders}, they struck {struck} times in {matrix.drawn.executed} executions; "
         text += "the last one violated something." if matrix.drawn.checks else "nothing was violated."
+        if matrix.drawn.exhausted:
+            text += (
+                " Every order with at most one of these faults, at any point, was executed, or one equivalent to it."
+            )
     return text if matrix.complete else f"{text} The time was up before the matrix was complete."

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from harness.campaign import Options
 from harness.found import Found, kept
-from harness.matrix.drawn import EXECUTIONS, Drawing
+from harness.matrix import searched
+from harness.matrix.drawn import EXECUTIONS, SEARCHED, Drawing
 from harness.matrix.evidence import left
 from harness.matrix.retry import retried
 from harness.matrix.strikable import strikable
@@ -77,8 +78,13 @@ class Walk:
         mine = [c for c in self.cells if c.worker == struck.name]
         if drawing.found is not None or any(c.outcome is FaultOutcome.VIOLATED for c in self.cells):
             return True
-        share = -(-(self.options.schedules or EXECUTIONS) // len(self.scenario.workers))
-        in_time = drawing.draw(struck, mine, share, self._count)
+        by_search = self.options.strategy == SEARCHED
+        count = self.options.schedules or (searched.EXECUTIONS if by_search else EXECUTIONS)
+        share = -(-count // len(self.scenario.workers))
+        if by_search:
+            in_time = searched.search(drawing, struck, share, self._count)
+        else:
+            in_time = drawing.draw(struck, mine, share, self._count)
         if drawing.found is not None:
             self._keep(drawing.found, drawing.replay)
         return in_time

@@ -29,6 +29,8 @@ def _drawn(drawn: DrawnFaults, names: Sequence[str]) -> dict[str, Any]:
         ],
         "checks": dict(drawn.checks),
         "replay": drawn.replay,
+        "searched": drawn.searched,
+        "exhausted": drawn.exhausted,
     }
 
 

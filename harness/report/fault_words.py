@@ -33,7 +33,10 @@ def notes(matrix: FaultMatrix) -> list[str]:
     for (_, _, fault), n in drawn.struck.items():
         by_fault[fault] += n
     each = ", ".join(f"{name} {by_fault[name]}" for name in matrix.faults)
-    lines.append(f"in mid-race, {plural(drawn.executed, 'execution')} in drawn orders; struck: {each}")
+    orders = "in drawn orders"
+    if drawn.searched:
+        orders = "of every order with at most one fault" if drawn.exhausted else "of orders with few switches"
+    lines.append(f"in mid-race, {plural(drawn.executed, 'execution')} {orders}; struck: {each}")
     if times := matrix.times:
         worker, step, fault = least = min(times, key=times.__getitem__)
         pairs, most = plural(len(times), "pair"), max(times.values())

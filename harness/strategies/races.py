@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.strategies.effects import Effects
+from harness.strategies.tree import worker_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,9 @@ def races(workers: Sequence[str], turns: Sequence[int], effects: Effects, *, sin
     """The reversible races whose later turn has an index of ``since`` or more. ``workers``: who was chosen at each
     turn; ``turns``: numbers of their effects. The later turn by index, then the nearer one of the earlier turns first.
     """
+    names = [worker_of(turn) for turn in workers]
     before: list[int] = []  # per turn a bit mask of the turns that happen before it
-    for j, (rival, effect) in enumerate(zip(workers, turns, strict=True)):
+    for j, effect in enumerate(turns):
         mask = 0
         found = []
         for i in range(j - 1, -1, -1):
@@ -38,7 +40,7 @@ def races(workers: Sequence[str], turns: Sequence[int], effects: Effects, *, sin
                 continue
             mask |= before[i] | 1 << i
             # A worker that moved in turn i goes on from there: that is its own order, not a race.
-            if j >= since and rival != workers[i] and rival not in effects.workers(turns[i]):
+            if j >= since and names[j] != names[i] and names[j] not in effects.workers(turns[i]):
                 found.append(i)
         before.append(mask)
         for i in found:

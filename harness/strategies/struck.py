@@ -18,6 +18,9 @@ class Struck(Once):
 
     Where a worker stands when it is its turn the ``position``-th time hangs on everybody else's steps too: so a fault
     strikes in mid-race, and not only a worker that runs alone.
+
+    ``stretch``: counting begins with the step of the first name, and nothing is struck from that of the second one on
+    ("": with its first step, to its end).
     """
 
     name = "struck"
@@ -29,14 +32,15 @@ class Struck(Once):
         position: int,
         action: Action,
         strikable: Callable[[str], bool],
+        stretch: tuple[str, str] = ("", ""),
         at: tuple[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.worker, self.position, self.action = worker, position, action
         self.arms = arms_among([Choice(worker=worker, action=action)])
         self.turn: int | None = None
-        self.step = ""
-        self._inner, self._strikable, self._at = inner, strikable, at
+        self._inner, self._strikable, self._stretch, self._at = inner, strikable, stretch, at
+        self._within = not stretch[0]
         self._visits = Counter[str]()
         self._turns = self._taken = 0
         self._last = ""
@@ -52,12 +56,16 @@ class Struck(Once):
         self._last = choice.worker
         if choice.worker != self.worker or self.turn is not None:
             return choice
+        if choice.step in self._stretch:
+            self._within = choice.step == self._stretch[0]
+        if not self._within:
+            return choice
         taken, self._taken = self._taken, self._taken + 1
         self._visits[choice.step] += 1
         there = taken >= self.position or (choice.step, self._visits[choice.step]) == self._at
         if not there or not self._strikable(choice.step):
             return choice
-        self.turn, self.step = turn, choice.step
+        self.turn = turn
         return choice.struck_by(self.action)
 
     def observe(self, effect: Effect) -> None:
@@ -67,7 +75,7 @@ class Struck(Once):
         """As ``inner`` promises, but that the worker goes on no further than to where it may be struck."""
         ahead = self._inner.ahead()
         if self._last == self.worker and self.turn is None:
-            if self._at is not None:
+            if self._at is not None or not self._within:
                 return 0  # it may come there with its next step
             return min(ahead, max(self.position - self._taken, 0))
         return ahead

@@ -2,6 +2,9 @@
 
 A node is a state that a sequence of choices leads to. What one execution adds to the tree is a chain of nodes without
 a fork, kept as one `Segment` with arrays in place of a node object each; forks are added to it as they come up.
+
+A turn is known by who was chosen: a worker's name. A fault in place of a worker's step is a turn of its own beside that
+step, and bears the choice's text, which begins with the worker's name and a dot.
 """
 
 from __future__ import annotations
@@ -9,8 +12,18 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 
-from harness.model import Choice
+from harness.model import Action, Choice
 from harness.strategies.effects import Effects
+
+
+def turn_of(choice: Choice) -> str:
+    """What the turn of ``choice`` is known by."""
+    return choice.worker if choice.action is Action.RUN else str(choice)
+
+
+def worker_of(turn: str) -> str:
+    """Whose turn it is."""
+    return turn.partition(".")[0]
 
 
 class Pending:
@@ -114,10 +127,12 @@ class Path:
         self.switches: list[int] = [0]
 
     def cost(self, depth: int, worker: str, enabled: tuple[Choice, ...]) -> int:
-        """Preemptive switches up to and including ``worker``'s turn from the node at ``depth``."""
-        current = self.workers[depth - 1] if depth else worker
-        preempted = current != worker and any(c.worker == current for c in enabled)
-        return self.switches[depth] + preempted
+        """Preemptive switches up to and including ``worker``'s turn from the node at ``depth``. A fault counts as one:
+        what needs none is found first."""
+        name = worker_of(worker)
+        current = worker_of(self.workers[depth - 1]) if depth else name
+        preempted = current != name and any(c.worker == current for c in enabled)
+        return self.switches[depth] + preempted + (name != worker)
 
     def take(self, owner: Segment, worker: str, effect: int, cost: int, effects: Effects) -> None:
         """Go on by ``worker``'s turn from the node that has been reached, which is in ``owner``."""

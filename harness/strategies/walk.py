@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from harness.errors import NondeterminismError
-from harness.model import Choice, Effect
+from harness.model import Action, Choice, Effect
 from harness.strategies.effects import UNKNOWN, Effects
 from harness.strategies.protocol import TO_THE_END
-from harness.strategies.tree import Choices, Path, Segment
+from harness.strategies.tree import Choices, Path, Segment, turn_of, worker_of
 
 Policy = Callable[[tuple[Choice, ...], str], Choice]
 """Which of the choices (never empty), after a turn of that worker ("" at first)."""
@@ -21,8 +21,8 @@ def current_first(choices: tuple[Choice, ...], current: str) -> Choice:
 
 
 class Walk:
-    """``plan``: the workers of its first turns; then ``policy`` chooses, among the workers that are not asleep unless
-    it ``insists``.
+    """``plan``: its first turns; then ``policy`` chooses, among the workers that are not asleep unless it ``insists``,
+    and no fault as long as a step is left.
 
     ``path``: the turns so far, up to where it became redundant. ``new``: the segment that it adds to the tree.
     ``redundant``: at some point all that was possible (or insisted on) was asleep: what followed repeats an earlier
@@ -42,6 +42,7 @@ class Walk:
         self._at, self._plan, self._policy, self._insists = root, plan, policy, insists
         self._effects, self._choices = effects, choices
         self._current = ""
+        self._turn = ""
         self._cost: int | None = None
         """Of the turn in hand; None between turns, and where nothing is kept any more."""
         self._last: dict[str, int] = {}
@@ -58,7 +59,7 @@ class Walk:
             return None
         choice = self._pick(enabled)
         if not self.redundant:
-            self._set_out(choice.worker, enabled)
+            self._set_out(turn_of(choice), enabled)
         self._current = choice.worker
         return choice
 
@@ -92,11 +93,13 @@ class Walk:
 
     def _pick(self, enabled: tuple[Choice, ...]) -> Choice:
         if self._depth < len(self._plan) and not self.redundant:
-            return next(c for c in enabled if c.worker == self._plan[self._depth])
+            return next(c for c in enabled if turn_of(c) == self._plan[self._depth])
+        steps = tuple(c for c in enabled if c.action is Action.RUN)
         if self.redundant or self._insists:
-            return self._policy(enabled, self._current)
+            return self._policy(steps, self._current)
         asleep = self.path.sleeps[self._depth]
-        return self._policy(tuple(c for c in enabled if c.worker not in asleep) or enabled, self._current)
+        awake = tuple(c for c in enabled if turn_of(c) not in asleep)
+        return self._policy(tuple(c for c in steps if c in awake) or awake or steps, self._current)
 
     def _set_out(self, worker: str, enabled: tuple[Choice, ...]) -> None:
         """Begin a turn: along the tree, or out of it."""
@@ -106,12 +109,12 @@ class Walk:
         self._cost = self.path.cost(self._depth, worker, enabled)
         if self._at is not None and not isinstance(self._at.child(self._depth, worker), Segment):
             self.new = Segment(self._at, self._depth + 1, worker)
-        self._current = worker
+        self._turn = worker
 
     def _close_turn(self, effect: int) -> None:
         if self._cost is None:
             return
-        depth, worker = self._depth, self._current
+        depth, worker = self._depth, self._turn
         owner = self._at or self.new
         assert owner is not None
         if self._at is not None and self.new is None:
@@ -142,8 +145,8 @@ class Walk:
     def _note_waits(self, depth: int, worker: str, effect: int) -> None:
         """Who is moved on in another's turn must have begun to wait in the last one that it moved in. Where that turn
         did not say so, it does from now on."""
-        moved = self._effects.workers(effect)
-        for woken in moved - {worker}:
+        moved, name = self._effects.workers(effect), worker_of(worker)
+        for woken in moved - {name}:
             turn = self._last.get(woken)
             if turn is None:
                 continue
@@ -151,8 +154,8 @@ class Walk:
             if grown != self.path.turns[turn]:
                 self.grew = True
                 self._amend(turn, grown)
-        for name in (*moved, worker):
-            self._last[name] = depth
+        for mover in (*moved, name):
+            self._last[mover] = depth
 
     def _amend(self, turn: int, effect: int) -> None:
         self.path.turns[turn] = effect

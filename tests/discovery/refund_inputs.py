@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
-from harness.draw import Called, Case, Drawn, System, numbers
+from harness.draw import Called, Case, Drawn, System, blows, numbers
 from harness.draw.refunds import ROLE, charge, complete, refund, refunds
 from harness.draw.system import dumped_entry
 
@@ -62,8 +62,8 @@ def calls() -> tuple[Called, ...]:
 
 
 @st.composite
-def crowds(draw: Any, made: System, *, workers: tuple[int, int] = (3, 4)) -> Case:
-    """Three or more workers with one or two calls each, and a schedule."""
+def crowds(draw: Any, made: System, *, workers: tuple[int, int] = (3, 4), faults: Sequence[str] = ()) -> Case:
+    """Three or more workers with one or two calls each, a schedule, and perhaps one of the faults."""
     others = st.sampled_from((*refundings(), *completions()))
     any_call = st.one_of(others, st.sampled_from(tuple(charges())))
     charged = False
@@ -75,4 +75,4 @@ def crowds(draw: Any, made: System, *, workers: tuple[int, int] = (3, 4)) -> Cas
             charged = charged or called.name == "charge"
             mine.append(called)
         drawn.append(Drawn(calls=tuple(mine), role=draw(st.sampled_from([ROLE, ROLE, ROLE, "anon"]))))
-    return Case(system=made, workers=tuple(drawn), numbers=draw(numbers()))
+    return Case(system=made, workers=tuple(drawn), numbers=draw(numbers()), blow=draw(blows(faults)))

@@ -74,7 +74,7 @@ class Session:
 class Simulation:
     """One execution of a system."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, *, retries: bool = False) -> None:
         self.rows: dict[tuple[str, int], tuple[int, str]] = {}
         """Committed value and who wrote it, per table and row; one that was never written holds its start value."""
         self.counters: dict[str, int] = {}
@@ -82,13 +82,10 @@ class Simulation:
         self.conflicts = Conflicts()
         self.whole = any(op[0] == "table" for ts in system.values() for t in ts for op in _flat(t.ops))
         self.sessions: dict[str, Session] = {}
+        self._system, self._crowded = system, len(system) + retries > 2
         self._begin_turn()
         for name, transactions in system.items():
-            session = Session(name, iter(()))  # type: ignore[arg-type]
-            session.program = self._run(session, transactions)
-            session.register = len(self.sessions) + 1
-            self.sessions[name] = session
-            self._advance(session)
+            self._enter(name, transactions)
 
     def enabled(self) -> tuple[Choice, ...]:
         able = [s for s in self.sessions.values() if not s.ended and s.name not in self.locks.waiting]
@@ -98,6 +95,32 @@ class Simulation:
         """Carry out the worker's next step, and what it sets free."""
         self._begin_turn()
         self._move(self.sessions[worker])
+        return self._effect()
+
+    def crash(self, worker: str) -> Effect:
+        """The worker is gone, its transaction is rolled back, and a retry with the same transactions comes in."""
+        self._begin_turn()
+        session = self.sessions[worker]
+        session.program.close()
+        session.log.append("crashed")
+        session.ended = True
+        if session.member and session.snapshot is not None:
+            self.conflicts.abort(session.member)
+        self._let_go(session)
+        retry = self._enter(f"{worker}_retry", self._system[worker])
+        self.moved |= {worker, retry.name}
+        self.everything = self.over_everything = True
+        return self._effect()
+
+    def _enter(self, name: str, transactions: Sequence[Transaction]) -> Session:
+        session = self.sessions[name] = Session(name, iter(()))  # type: ignore[arg-type]
+        session.program = self._run(session, transactions)
+        session.register = len(self.sessions)
+        self._advance(session)
+        return session
+
+    def _effect(self) -> Effect:
+        """Of the turn in hand, with all that it sets free."""
         while (woken := self.locks.grant()) is not None:
             self._move(self.sessions[woken])
         return Effect(
@@ -114,7 +137,7 @@ class Simulation:
             seen=self.seen,
             held=self.held,
             commits=self.commits,
-            crowded=len(self.sessions) > 2,
+            crowded=self._crowded,
         )
 
     def state(self) -> str:

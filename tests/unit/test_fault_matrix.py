@@ -114,8 +114,16 @@ def test_the_retry_is_a_fresh_worker_with_the_same_statements() -> None:
     assert twice.workers[1].statements == B.statements
     taken = replace(SCENARIO, workers=(A, replace(B, name="a_retry")))
     assert [w.name for w in retried(taken, "a").workers] == ["a", "a_retry_2", "a_retry"]
+    assert twice.workers[1].if_struck
     with pytest.raises(UsageError, match="no worker 'c' any more"):
         retried(SCENARIO, "c")
+
+
+def test_a_retry_may_begin_in_the_middle() -> None:
+    longer = replace(SCENARIO, workers=(replace(A, statements=(*A.statements, Statement(name="t", sql="SELECT 2"))), B))
+    assert [s.name for s in retried(longer, "a.t").workers[1].statements] == ["t"]
+    with pytest.raises(UsageError, match="a has no statement 'u' any more"):
+        retried(longer, "a.u")
 
 
 @pytest.mark.parametrize(
@@ -262,6 +270,8 @@ def test_faults_in_mid_race_are_told() -> None:
         ],
         "checks": {"ledger_chain": 1},
         "replay": "r/y.schedule",
+        "searched": False,
+        "exhausted": False,
     }
 
 

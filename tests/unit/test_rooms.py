@@ -70,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "saving",
         "stage",
         "found",
+        "matrix",
         "report",
     },
     "regression": {"errors", "model", "scenario", "schedule", "report"},

@@ -87,12 +87,32 @@ def test_other_workers_run_as_far_as_was_promised() -> None:
 
 
 def test_it_strikes_where_it_was_aimed_at_though_the_way_there_is_shorter() -> None:
-    assert run(Struck(InTurn("aab"), "a", 2, Action.KILL, always, ("y", 1))) == ["a.x", "a.kill", "b.x"]
-    assert run(Struck(InTurn("aaab"), "a", 2, Action.KILL, always, ("y", 2))) == ["a.x", "a.y", "a.kill", "b.x"]
+    assert run(Struck(InTurn("aab"), "a", 2, Action.KILL, always, at=("y", 1))) == ["a.x", "a.kill", "b.x"]
+    assert run(Struck(InTurn("aaab"), "a", 2, Action.KILL, always, at=("y", 2))) == ["a.x", "a.y", "a.kill", "b.x"]
 
 
 def test_nothing_is_promised_of_the_way_to_a_step() -> None:
-    strategy = Struck(InTurn("aaa", promises=2), "a", 2, Action.KILL, always, ("y", 1))
+    strategy = Struck(InTurn("aaa", promises=2), "a", 2, Action.KILL, always, at=("y", 1))
     assert strategy.start()
+    strategy.choose((Choice(worker="a", step="x"),))
+    assert strategy.ahead() == 0
+
+
+@pytest.mark.parametrize(
+    ("position", "stretch", "taken"),
+    [
+        (0, ("y", "z"), ["a.x", "a.kill"]),
+        (0, ("z", ""), ["a.x", "a.y", "a.kill"]),
+        (1, ("y", "z"), ["a.x", "a.y", "a.z"]),  # it would have been in the stretch of another call
+        (1, ("y", ""), ["a.x", "a.y", "a.kill"]),
+    ],
+)
+def test_only_in_its_stretch_is_a_worker_struck(position: int, stretch: tuple[str, str], taken: list[str]) -> None:
+    assert run(Struck(InTurn("aaa"), "a", position, Action.KILL, always, stretch)) == taken
+
+
+def test_nothing_is_promised_on_the_way_to_the_stretch() -> None:
+    strategy = Struck(InTurn("a", promises=5), "a", 0, Action.KILL, always, ("y", ""))
+    strategy.start()
     strategy.choose((Choice(worker="a", step="x"),))
     assert strategy.ahead() == 0
