@@ -64,7 +64,8 @@ def run(
         str | None,
         typer.Option(
             help="at every point of every worker, each followed by a retry: crash, run_on, terminate, cancel, reset, "
-            "lost_answer, sigterm, idle_timeout (separated by commas), or all"
+            "lost_answer, sigterm, idle_timeout (separated by commas), or all; apart from all, on the embedded server: "
+            "backend_crash, server_crash"
         ),
     ] = None,
     quiet: Quiet = False,

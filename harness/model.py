@@ -211,7 +211,9 @@ class Action(StrEnum):
     is. ``TERM``: SIGTERM. ``LOSE``: the next statement takes effect on the server, and SIGKILL strikes the worker
     before it has read the answer. ``RUN_ON``: SIGKILL, and the server, which does not notice, runs the statement in
     hand to its end. ``CANCEL``: pg_cancel_backend. ``BACKEND``: pg_terminate_backend. ``RESET``: the worker's
-    connection is cut, and both ends live on. ``IDLE``: idle_in_transaction_session_timeout ends the session."""
+    connection is cut, and both ends live on. ``IDLE``: idle_in_transaction_session_timeout ends the session.
+    ``BACKEND_CRASH``: SIGKILL of the worker's backend, upon which the server ends all others and recovers.
+    ``SERVER_CRASH``: SIGKILL of the postmaster, and the server is started again."""
 
     RUN = "run"
     KILL = "kill"
@@ -222,6 +224,13 @@ class Action(StrEnum):
     BACKEND = "terminate"
     RESET = "reset"
     IDLE = "idle_timeout"
+    BACKEND_CRASH = "backend_crash"
+    SERVER_CRASH = "server_crash"
+
+    @property
+    def crashes(self) -> bool:
+        """It takes everybody's connection, and all that the server had not written down."""
+        return self in (Action.BACKEND_CRASH, Action.SERVER_CRASH)
 
     @property
     def strikes(self) -> bool:
@@ -242,6 +251,11 @@ FAULTS: Mapping[str, Action] = MappingProxyType(
     }
 )
 """Faults by the names that people give them, in the order in which they are reported."""
+
+CRASHES: Mapping[str, Action] = MappingProxyType(
+    {"backend_crash": Action.BACKEND_CRASH, "server_crash": Action.SERVER_CRASH}
+)
+"""Faults that need a server of their own, by name. "All faults" are those of `FAULTS`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -336,7 +350,8 @@ class Scenario:
     model: str = ""
     """Name of a plain Python ledger that says what the calls must answer and leave ("": none)."""
     faults: tuple[str, ...] = ()
-    """Names of faults (keys of `FAULTS`): each strikes each worker at each of its points, and a retry follows."""
+    """Names of faults (keys of `FAULTS` and `CRASHES`): each strikes each worker at each of its points, and a retry
+    follows."""
 
 
 # ------------------------------------------------------------------------------------------ schedule and history
@@ -404,8 +419,9 @@ class EventKind(StrEnum):
 class Event:
     """One thing that happened. ``turn`` is the index of the decision (T0, T1, …) during which it did.
 
-    ``answer``: rows of the statement. ``blockers``: names of the workers waited for. ``ledger``: committed state.
-    ``at_us``: microseconds since the execution began; the only volatile field.
+    ``answer``: rows of the statement. ``blockers``: names of the workers waited for. ``ledger``: committed state
+    (of a server's crash: what that was before, where it could be read). ``at_us``: microseconds since the execution
+    began; the only volatile field.
     """
 
     kind: EventKind
@@ -523,7 +539,8 @@ class FaultOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultCell:
-    """One fault at one point of one worker: before the worker's step number ``position`` (from 0), which is ``step``.
+    """One fault at one point of one worker: before the worker's step number ``position`` (from 0), which is ``step``
+    ("": right behind its last answer).
     ``fired``: events show that it struck. ``checks``: those violated, with how many violations each. ``left``: what
     the ledger says after the retry (column → values). ``replay``: path of the saved schedule, where it is red."""
 

@@ -12,6 +12,7 @@ import psycopg
 from harness.catalog import read_catalog
 from harness.checks.protocol import Context
 from harness.driver.controller import Controller
+from harness.driver.crashes import Crash
 from harness.driver.names import Names
 from harness.driver.observer import Reading
 from harness.driver.plan import Plan
@@ -41,7 +42,8 @@ DO $$ BEGIN CREATE ROLE {PUBLIC_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object O
 
 class Stage:
     """Owns one clone of the scenario's database at a time. ``inside``: its functions have gates, and executions hold
-    workers there. ``everywhere``: all functions have, not only those that the scenario's statements can reach."""
+    workers there. ``everywhere``: all functions have, not only those that the scenario's statements can reach.
+    ``crash``: how its server is crashed, where it may be."""
 
     def __init__(
         self,
@@ -52,8 +54,9 @@ class Stage:
         *,
         inside: bool = False,
         everywhere: bool = False,
+        crash: Crash | None = None,
     ) -> None:
-        self._target, self._databases, self._pool = target, databases, pool
+        self._target, self._databases, self._pool, self._crash = target, databases, pool, crash
         self._restores = scenario.restore
         self._gates: Gates | None = None
         self._template = self._installed(scenario, inside, everywhere)
@@ -233,6 +236,7 @@ class Stage:
             self._target.conninfo(self._database),
             owned=self._target.owned,
             gated=self._gates is not None,
+            crash=self._crash,
         )
         if self._restores:
             self._restorer = Restorer(self._controller.observer.connection, None)
@@ -270,15 +274,15 @@ class Stages:
     """The stages of one scenario, each made when it is first needed: between its statements, and inside functions."""
 
     def __init__(self, scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool) -> None:
-        self.scenario, self.owned = scenario, target.owned
-        self._target, self._databases, self._pool = target, databases, pool
+        self.scenario, self.owned, self.target = scenario, target.owned, target
+        self._databases, self._pool = databases, pool
         self._made: dict[bool, Stage] = {}
 
     def of(self, interleaving: Order | Search) -> Stage:
         """The stage for an interleaving of the scenario."""
         inside = isinstance(interleaving, Search) and interleaving.inside and interleaving.strategy != "free_running"
         if inside not in self._made:
-            self._made[inside] = Stage(self.scenario, self._target, self._databases, self._pool, inside=inside)
+            self._made[inside] = Stage(self.scenario, self.target, self._databases, self._pool, inside=inside)
         return self._made[inside]
 
     def close(self) -> None:

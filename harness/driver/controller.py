@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from psycopg.conninfo import make_conninfo
 
 from harness.driver.attempts import next_attempt
-from harness.driver.casting import cast
+from harness.driver.casting import cast, recast
 from harness.driver.client import Client, State, meets
+from harness.driver.crashes import Crash, Crashes
 from harness.driver.deadlocks import Deadlocks
 from harness.driver.doors import MAX_STEPS, Doors
 from harness.driver.effects import Effects
@@ -56,10 +57,13 @@ STEP_BOUND_S = 30.0
 
 class Controller:
     """Executes plans on one database. ``owned``: the server is ours, so its backends may be stopped and continued.
-    ``gated``: its functions have gates, so that plans may hold workers inside."""
+    ``gated``: its functions have gates, so that plans may hold workers inside. ``crash``: how its server is crashed,
+    where it may be."""
 
-    def __init__(self, pool: WorkerPool, conninfo: str, *, owned: bool, gated: bool = False) -> None:
-        self._pool, self._owned = pool, owned
+    def __init__(
+        self, pool: WorkerPool, conninfo: str, *, owned: bool, gated: bool = False, crash: Crash | None = None
+    ) -> None:
+        self._pool, self._owned, self._crash = pool, owned, crash
         self._gatekeeper = Gatekeeper(conninfo) if gated else None
         self._conninfo = make_conninfo(conninfo, client_encoding="utf8", application_name="refund-harness worker")
         self.observer = Observer(conninfo)
@@ -89,7 +93,7 @@ class Controller:
         return self._run(plan, controlled)
 
     def _run(self, plan: Plan, execute: Callable[[_Run], Execution]) -> Execution:
-        run = _Run(self._pool, self._conninfo, self.observer, self._gatekeeper, self._owned, plan)
+        run = _Run(self._pool, self._conninfo, self.observer, self._gatekeeper, self._owned, plan, self._crash)
         try:
             return execute(run)
         except BaseException:
@@ -106,6 +110,7 @@ class _Run:
         gatekeeper: Gatekeeper | None,
         owned: bool,
         plan: Plan,
+        crash: Crash | None,
     ) -> None:
         self.observer, self.owned, self.plan = observer, owned, plan
         assert plan.points is None or gatekeeper is not None
@@ -121,6 +126,10 @@ class _Run:
         countable = owned and observer.connection.info.server_version >= 150000
         self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
         self.faults = Faults(observer, self.recorder, self.doors, bound_s=STEP_BOUND_S)
+        self.crashes = Crashes(
+            crash, self.recorder, self.locks, self.effects, self.clients, observer, gatekeeper,
+            lambda clients: recast(plan, clients, conninfo, gatekeeper, owned=owned),
+        )  # fmt: skip
         self.waiting = Waiting(
             self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,
             self._note_commit, held=plan.points is not None,
@@ -196,7 +205,7 @@ class _Run:
             may_wait = self.effects.may_wait(client, blocked)
         if may_wait:
             self.locks.await_checks()
-        frozen = self.locks.freeze(client)
+        frozen = [] if choice.action.crashes else self.locks.freeze(client)  # stopped, they could not end
         try:
             self._act(client, choice.action, ahead)
             self._settle(frozen)
@@ -226,7 +235,10 @@ class _Run:
             return
         self.committed = True
         self.effects.struck(client)
-        if self.faults.strike(client, action):
+        if action.crashes:
+            self._note_ledger()  # a procedure may have committed in mid-statement
+            self.crashes.strike(client, action, None if self.unread else self.latest)
+        elif self.faults.strike(client, action):
             self.locks.orphans.append(client)
 
     def _finish(self, seed: int) -> Execution:

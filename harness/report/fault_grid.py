@@ -10,8 +10,16 @@ from harness.report.text import one_line
 
 HELD, VIOLATED, NOTHING = "✓", "✗", "–"
 LABEL_LIMIT = 60
-TITLES = {"lost_answer": "lost answer", "run_on": "run on", "idle_timeout": "idle timeout"}
+TITLES = {
+    "lost_answer": "lost answer",
+    "run_on": "run on",
+    "idle_timeout": "idle timeout",
+    "backend_crash": "backend crash",
+    "server_crash": "server crash",
+}
 """Names of faults as headings, where they differ."""
+BEHIND = "after its last answer"
+"""Of a point behind a worker's last step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,8 @@ def headings(matrix: FaultMatrix) -> tuple[str, ...]:
 
 
 def _site(cell: FaultCell, matrix: FaultMatrix) -> str:
+    if not cell.step:
+        return BEHIND
     label = matrix.labels.get(cell.step, "")
     if not label:
         return f"before {cell.step}"

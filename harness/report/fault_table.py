@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from harness.model import DrawnFaults, FaultCell, FaultMatrix, FaultOutcome, RunResult
 from harness.report.console import plain_console
-from harness.report.fault_grid import HELD, NOTHING, VIOLATED, grid_rows, headings
+from harness.report.fault_grid import BEHIND, HELD, NOTHING, VIOLATED, grid_rows, headings
 from harness.report.fault_png import fault_png
 from harness.report.text import one_line
 from harness.report.words import plural
@@ -75,7 +75,8 @@ def _red_lines(matrix: FaultMatrix) -> list[str]:
     lines = []
     for (worker, fault, checks), cells in groups.items():
         first = cells[0]
-        where = f"{worker} before {first.step}, {fault}" + (f" (and {len(cells) - 1} more)" * (len(cells) > 1))
+        place = f"before {first.step}" if first.step else BEHIND
+        where = f"{worker} {place}, {fault}" + (f" (and {len(cells) - 1} more)" * (len(cells) > 1))
         lines.append(one_line(f"{VIOLATED} {where}: {', '.join(checks)}; {first.message}", 400))
         if first.replay:
             lines.append(f"    again harness replay {first.replay}")

@@ -9,7 +9,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-FaultName = Literal["crash", "run_on", "terminate", "cancel", "reset", "lost_answer", "sigterm", "idle_timeout", "all"]
+FaultName = Literal[
+    "crash", "run_on", "terminate", "cancel", "reset", "lost_answer", "sigterm", "idle_timeout", "backend_crash",
+    "server_crash", "all",
+]  # fmt: skip
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
 
 
@@ -384,7 +387,7 @@ class ScenarioSpec(_Strict):
         list[FaultName],
         Field(
             description="each of these strikes each worker at each point of its run alone, and a retry follows; all: "
-            "every fault there is"
+            "every one but backend_crash and server_crash, which need --target embedded"
         ),
     ] = []
     users: Annotated[list[Name], Field(description="more names that become user ids")] = []

@@ -40,13 +40,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"errors"},
     "points": {"model", "sqltext", "gating", "driver"},
     "stage": {"model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
+    "crash": {"errors", "model", "driver", "targets", "stage"},
     "found": {"errors", "model", "checks", "shrink", "strategies", "stage"},
     "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
-    "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign"},
-    "replay": {"errors", "model", "matrix", "scenario", "schedule", "strategies", "driver", "checks", "stage"}
+    "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign"} | {"crash"},
+    "replay": {"errors", "model", "crash", "matrix", "scenario", "schedule", "strategies", "driver", "checks", "stage"}
     | {"targets"},
     "shards": {"driver"},
-    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix", "shards"},
+    "run": {"errors", "model", "crash", "driver", "targets", "stage", "campaign", "matrix", "shards"},
     "mutation": {"model"},
     "soaked": {"model"},
     "soak": {"errors", "model", "soaked", "resources", "sqltext", "scenario", "db", "targets", "driver"}
