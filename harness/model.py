@@ -213,7 +213,7 @@ class Action(StrEnum):
     hand to its end. ``CANCEL``: pg_cancel_backend. ``BACKEND``: pg_terminate_backend. ``RESET``: the worker's
     connection is cut, and both ends live on. ``IDLE``: idle_in_transaction_session_timeout ends the session.
     ``BACKEND_CRASH``: SIGKILL of the worker's backend, upon which the server ends all others and recovers.
-    ``SERVER_CRASH``: SIGKILL of the postmaster, and the server is started again."""
+    ``SERVER_CRASH``: SIGKILL of the postmaster and of all its processes, and the server is started again."""
 
     RUN = "run"
     KILL = "kill"

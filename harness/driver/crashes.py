@@ -19,7 +19,7 @@ recovered and takes connections. Raises `HarnessError` when nothing crashed, or 
 
 _DONE = {
     Action.BACKEND_CRASH: "SIGKILL of its backend; the server ended all others and recovered",
-    Action.SERVER_CRASH: "SIGKILL of the postmaster; the server was started again and recovered",
+    Action.SERVER_CRASH: "SIGKILL of the postmaster and all its processes; the server was started again and recovered",
 }
 _LOST = "connection lost: the server crashed"
 

@@ -39,10 +39,12 @@ class DurableTarget(EmbeddedTarget):
         settings: Mapping[str, str] | None = None,
         cache: Path | None = None,
         place: Path | None = None,
+        watchdog: bool | None = None,
     ) -> None:
         super().__init__(
-            pg_bin=pg_bin, settings={**DURABLE, **(settings or {})}, cache=cache, place=place or disk_place()
-        )
+            pg_bin=pg_bin, settings={**DURABLE, **(settings or {})}, cache=cache, place=place or disk_place(),
+            watchdog=watchdog,
+        )  # fmt: skip
 
     def crash_backend(self, backend: int) -> None:
         """SIGKILL of one backend (its pid). The postmaster ends all others, since shared memory may be in disorder,
@@ -50,18 +52,29 @@ class DurableTarget(EmbeddedTarget):
         the server may take to start, or when nothing crashed."""
         with self._connected() as witness:
             before = _generation(witness)
-            with suppress(ProcessLookupError):  # the generation will tell
+            try:
                 os.kill(backend, signal.SIGKILL)
+            except ProcessLookupError:
+                raise TargetError(f"there is no backend {backend} to kill") from None
             # Until the witness is gone the postmaster may not know yet, and would still let somebody in.
             if not select.select([witness.pgconn.socket], [], [], self._start_timeout)[0]:
                 raise TargetError(f"backend {backend} was killed, and the server does not mind")
         self._expect_recovery(before)
 
     def crash_server(self) -> None:
-        """SIGKILL of the postmaster; its backends notice that it is gone and end too. Then the server is started on the
-        same data directory, and recovers. Returns when connections are taken again. Raises `TargetError`."""
+        """SIGKILL of the postmaster and all its processes. Then the server is started on the same data directory, and
+        recovers. Returns when connections are taken again. Raises `TargetError`.
+
+        A postmaster that was killed alone would leave its backends time to end in good order, and with the temporary
+        tables that they drop would go to the disk what was acknowledged before it was there. So they go first, in a
+        moment in which the postmaster can do no more than end them too.
+        """
         with self._connected() as witness:
             before = _generation(witness)
+            everybody = [pid for (pid,) in witness.execute("SELECT pid FROM pg_stat_activity").fetchall()]
+            for pid in everybody:
+                with suppress(ProcessLookupError):  # the postmaster was as quick
+                    os.kill(pid, signal.SIGKILL)
             assert self._launch is not None
             self._launch.process.kill()
             self._launch.process.wait()

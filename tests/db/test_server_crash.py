@@ -1,0 +1,186 @@
+"""The server crashes in mid-refund: the shipped functions stand it, and what does not is found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness.campaign import Options
+from harness.crash import crashing
+from harness.matrix.retry import retried
+from harness.matrix.strike import Strike, strike
+from harness.model import Action, EventKind
+from harness.scenario import load_scenario
+from harness.stage import Stage
+from harness.strategies.faulted import Alone, Faulted
+from harness.targets.embedded import EmbeddedTarget
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "scenarios" / "fault_matrix.yaml"
+ACTIONS = pytest.mark.parametrize("action", [Action.BACKEND_CRASH, Action.SERVER_CRASH])
+
+HURRIES = """\
+-- The refund is acknowledged before it is on the disk: quicker, until the server crashes.
+CREATE FUNCTION hurry() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER hurry AFTER INSERT ON balance_transactions
+FOR EACH ROW WHEN (NEW.type = 'refund') EXECUTE FUNCTION hurry();
+"""
+FORGETS = """\
+-- A ledger that writes no WAL: quicker, and empty after a crash.
+ALTER TABLE balance_transactions SET UNLOGGED;
+"""
+PAYS = """\
+-- Pays whoever asks: the status is set, and never looked at.
+CREATE OR REPLACE FUNCTION refund_job_atomic(p_job_id text, p_user_id uuid, p_amount integer, p_error_message text)
+RETURNS jsonb LANGUAGE sql SECURITY DEFINER SET search_path = public AS $$
+  UPDATE story_jobs SET status = 'failed' WHERE job_id = p_job_id;
+  SELECT jsonb_build_object('success', true, 'refunded', true)
+    || refund_balance_atomic(p_user_id, p_amount, 'refund', jsonb_build_object('job_id', p_job_id));
+$$;
+"""
+MARKS = """\
+version: 1
+name: marks
+install: [marks.sql]
+workers:
+  payer: {statements: ["UPDATE account SET balance = balance + 1000"]}
+setup: [{sql: "UPDATE account SET balance = 4000"}]
+"""
+
+
+@contextmanager
+def struck_stage(path: Path, target: EmbeddedTarget) -> Iterator[tuple[Stage, list[str]]]:
+    """A stage on which ``original`` is struck and retried; and the steps that it takes alone."""
+    scenario = load_scenario(path)
+    with crashing(scenario, target) as stage:
+        stage.play(retried(scenario, "original"))
+        alone = Alone("original")
+        alone.start()
+        stage.execute(alone, stage.next_number(), seed=0)
+        yield stage, alone.steps
+
+
+def crashed(stage: Stage, position: int, action: Action) -> Strike:
+    """One execution in which the server crashes there, which it does."""
+    struck = strike(stage, Faulted("original", position, action), Options())
+    assert struck.fired
+    assert [d.choice.action for d in struck.execution.schedule.decisions].count(action) == 1
+    return struck
+
+
+def refunds(struck: Strike) -> int:
+    return sum(row["type"] == "refund" for row in struck.execution.history.closing["balance_transactions"])
+
+
+@pytest.fixture(scope="module")
+def shipped(target: EmbeddedTarget) -> Iterator[tuple[Stage, list[str]]]:
+    with struck_stage(SHIPPED, target) as made:
+        yield made
+
+
+@ACTIONS
+def test_a_call_in_hand_is_rolled_back_and_the_retry_refunds(shipped: tuple[Stage, list[str]], action: Action) -> None:
+    stage, steps = shipped
+    inside = next(i for i, step in enumerate(steps) if step.startswith("refund_balance_atomic:"))
+    struck = crashed(stage, inside, action)
+    assert not struck.violations
+    assert refunds(struck) == 1
+    events = struck.execution.history.events
+    first = [e for e in events if e.worker == "original" and e.kind is not EventKind.STEP]
+    assert [e.kind for e in first] == [EventKind.INVOKE, EventKind.CRASH, EventKind.FAIL]
+    assert first[1].ledger == struck.execution.history.opening
+    # The others had not begun: they know of nothing, and are held at their gates as ever.
+    for name in ("original_retry", "charger"):
+        mine = [e.kind for e in events if e.worker == name]
+        assert EventKind.STEP in mine
+        assert not {EventKind.FAIL, EventKind.INFO, EventKind.CRASH} & set(mine)
+
+
+@ACTIONS
+def test_an_acknowledged_refund_is_there_and_the_retry_is_refused(
+    shipped: tuple[Stage, list[str]], action: Action
+) -> None:
+    stage, steps = shipped
+    struck = crashed(stage, len(steps), action)
+    assert not struck.violations
+    assert refunds(struck) == 1
+    events = struck.execution.history.events
+    assert [e.kind for e in events if e.worker == "original"][-2:] == [EventKind.OK, EventKind.CRASH]
+    [answer] = [e.answer for e in events if e.worker == "original_retry" and e.answer]
+    assert "Job already failed and refunded" in str(answer)
+
+
+def test_before_its_commit_a_refund_is_not_there(shipped: tuple[Stage, list[str]]) -> None:
+    stage, steps = shipped
+    assert steps[-1] == "refund:commit"
+    struck = crashed(stage, len(steps) - 1, Action.SERVER_CRASH)
+    assert not struck.violations
+    assert refunds(struck) == 1
+    [answer] = [e.answer for e in struck.execution.history.events if e.worker == "original_retry" and e.answer]
+    assert "'refunded': True" in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("bug", "action", "checks"),
+    [
+        (HURRIES, Action.BACKEND_CRASH, {"durability", "acknowledged_refunds", "append_only", "status_forward"}),
+        (HURRIES, Action.SERVER_CRASH, {"durability", "acknowledged_refunds", "append_only", "status_forward"}),
+        (FORGETS, Action.SERVER_CRASH, {"durability", "append_only"}),
+        (PAYS, Action.SERVER_CRASH, {"one_refund_per_job", "refund_matches_charge"}),
+    ],
+    ids=["hurries, backend", "hurries, server", "forgets", "pays"],
+)
+def test_what_does_not_stand_a_crash_is_found(
+    bug: str, action: Action, checks: set[str], target: EmbeddedTarget, tmp_path: Path
+) -> None:
+    (tmp_path / "bug.sql").write_text(bug)
+    text = SHIPPED.read_text().replace("name: fault_matrix", "name: planted\ninstall: [migrations, bug.sql]")
+    (tmp_path / "planted.yaml").write_text(text)
+    with struck_stage(tmp_path / "planted.yaml", target) as (stage, steps):
+        struck = crashed(stage, len(steps), action)
+        found = {v.check for v in struck.violations}
+        assert checks <= found
+        assert ("durability" in checks) == ("durability" in found)
+
+
+def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_matrix_of_a_table_that_recovery_empties_is_red_and_replays(tmp_path: Path) -> None:
+    (tmp_path / "marks.sql").write_text("CREATE UNLOGGED TABLE account (id int PRIMARY KEY, balance int NOT NULL);")
+    (tmp_path / "marks.yaml").write_text(
+        MARKS.replace("UPDATE account SET balance = 4000", "TRUNCATE account; INSERT INTO account VALUES (1, 4000)")
+    )
+    done = harness("run", str(tmp_path / "marks.yaml"), "--faults", "server_crash", "--out", str(tmp_path / "out"))
+    assert (done.returncode, done.stderr) == (1, ""), done.stdout
+    [scenario] = json.loads((tmp_path / "out" / "latest" / "results.json").read_text())["scenarios"]
+    cells = [c for c in scenario["faults"]["cells"] if c["worker"] == "payer"]
+    assert cells[-1]["site"] == ""
+    assert all(c["fired"] and "durability" in c["checks"] for c in cells)
+    assert "after its last answer" in done.stdout
+    again = harness("replay", cells[-1]["replay"])
+    assert again.returncode == 1, again.stderr
+    assert "reproduced 1 of 1" in again.stdout
+
+
+def test_on_a_server_of_somebody_elses_it_is_refused(target: EmbeddedTarget) -> None:
+    dsn = f"postgresql://postgres@/postgres?host={target.folder}"
+    done = harness("run", str(SHIPPED), "--faults", "crash,server_crash", "--target", dsn)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr
+        == "harness: --faults: server_crash kills a server of its own: that goes with --target embedded only\n"
+    )
