@@ -84,13 +84,14 @@ def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: i
 @contextmanager
 def _stage(saved: SavedSchedule, scenario: Scenario, interleaving: Order | Search, target: Target) -> Iterator[Stage]:
     """The stage that the saved schedule needs, gone when it is left."""
-    if any(d.choice.action.crashes for d in saved.schedule.decisions):
-        with crashing(scenario, target) as stage:
-            yield stage
-        return
-    with Databases(target) as databases, WorkerPool() as pool:
-        stages = Stages(scenario, target, databases, pool)
-        try:
-            yield stages.of(interleaving)
-        finally:
-            stages.close()
+    with WorkerPool() as pool:
+        if any(d.choice.action.crashes for d in saved.schedule.decisions):
+            with crashing(scenario, target, pool) as stage:
+                yield stage
+            return
+        with Databases(target) as databases:
+            stages = Stages(scenario, target, databases, pool)
+            try:
+                yield stages.of(interleaving)
+            finally:
+                stages.close()

@@ -274,15 +274,15 @@ class Stages:
     """The stages of one scenario, each made when it is first needed: between its statements, and inside functions."""
 
     def __init__(self, scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool) -> None:
-        self.scenario, self.owned, self.target = scenario, target.owned, target
-        self._databases, self._pool = databases, pool
+        self.scenario, self.owned, self.target, self.pool = scenario, target.owned, target, pool
+        self._databases = databases
         self._made: dict[bool, Stage] = {}
 
     def of(self, interleaving: Order | Search) -> Stage:
         """The stage for an interleaving of the scenario."""
         inside = isinstance(interleaving, Search) and interleaving.inside and interleaving.strategy != "free_running"
         if inside not in self._made:
-            self._made[inside] = Stage(self.scenario, self.target, self._databases, self._pool, inside=inside)
+            self._made[inside] = Stage(self.scenario, self.target, self._databases, self.pool, inside=inside)
         return self._made[inside]
 
     def close(self) -> None:

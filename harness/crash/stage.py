@@ -25,16 +25,12 @@ def refuse_elsewhere(faults: Collection[str], target: Target, where: str) -> Non
 
 
 @contextmanager
-def crashing(scenario: Scenario, target: Target) -> Iterator[Stage]:
-    """``scenario`` on a durable server of its own with the programs of ``target``, which is not touched. Server,
-    databases and workers are gone when it is left. Raises `HarnessError`."""
+def crashing(scenario: Scenario, target: Target, pool: WorkerPool) -> Iterator[Stage]:
+    """``scenario`` on a durable server of its own with the programs of ``target``, which is not touched. The server is
+    gone when it is left; the processes of ``pool`` may serve another stage afterwards. Raises `HarnessError`."""
     refuse_elsewhere(tuple(CRASHES), target, scenario.file)
     assert isinstance(target, EmbeddedTarget)
-    with (
-        DurableTarget(pg_bin=target.binaries.folder) as server,
-        Databases(server) as databases,
-        WorkerPool() as pool,
-    ):
+    with DurableTarget(pg_bin=target.binaries.folder) as server, Databases(server) as databases:
 
         def crash(action: Action, backend: int) -> None:
             if action is Action.BACKEND_CRASH:

@@ -41,7 +41,7 @@ class Whole:
     def _part(self, faults: tuple[str, ...]) -> FaultMatrix:
         if faults[0] in FAULTS:
             return self._walk(self._stages.of(INSIDE), faults)
-        with crashing(self._scenario, self._stages.target) as stage:
+        with crashing(self._scenario, self._stages.target, self._stages.pool) as stage:
             return self._walk(stage, faults)
 
     def _walk(self, stage: Stage, faults: tuple[str, ...]) -> FaultMatrix:

@@ -87,8 +87,8 @@ def test_after_a_crash_it_still_ends_with_its_owner(start_child: StartChild, ope
     assert sweep(open_folder, server_account()) == [child.folder]
 
 
-def test_closed_after_a_crash_it_leaves_nothing() -> None:
-    target = DurableTarget()
+def test_closed_after_a_crash_it_leaves_nothing(open_folder: Path) -> None:
+    target = DurableTarget(place=open_folder)
     target.crash_server()
     target.close()
     assert not target.folder.exists()

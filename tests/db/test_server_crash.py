@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from harness.campaign import Options
 from harness.crash import crashing
+from harness.driver.pool import WorkerPool
 from harness.matrix.retry import retried
 from harness.matrix.strike import Strike, strike
 from harness.model import Action, EventKind
@@ -20,6 +22,7 @@ from harness.scenario import load_scenario
 from harness.stage import Stage
 from harness.strategies.faulted import Alone, Faulted
 from harness.targets.embedded import EmbeddedTarget
+from harness.targets.places import runs_place
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "scenarios" / "fault_matrix.yaml"
@@ -58,11 +61,27 @@ setup: [{sql: "UPDATE account SET balance = 4000"}]
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def in_memory() -> Iterator[None]:
+    """SIGKILL leaves the kernel's cache alone, so these crashes are the same in memory, and disks are slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = str(runs_place())
+        patch.setattr(tempfile, "tempdir", place)
+        patch.setenv("TMPDIR", place)
+        yield
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool() as made:
+        yield made
+
+
 @contextmanager
-def struck_stage(path: Path, target: EmbeddedTarget) -> Iterator[tuple[Stage, list[str]]]:
+def struck_stage(path: Path, target: EmbeddedTarget, pool: WorkerPool) -> Iterator[tuple[Stage, list[str]]]:
     """A stage on which ``original`` is struck and retried; and the steps that it takes alone."""
     scenario = load_scenario(path)
-    with crashing(scenario, target) as stage:
+    with crashing(scenario, target, pool) as stage:
         stage.play(retried(scenario, "original"))
         alone = Alone("original")
         alone.start()
@@ -83,8 +102,8 @@ def refunds(struck: Strike) -> int:
 
 
 @pytest.fixture(scope="module")
-def shipped(target: EmbeddedTarget) -> Iterator[tuple[Stage, list[str]]]:
-    with struck_stage(SHIPPED, target) as made:
+def shipped(target: EmbeddedTarget, pool: WorkerPool) -> Iterator[tuple[Stage, list[str]]]:
+    with struck_stage(SHIPPED, target, pool) as made:
         yield made
 
 
@@ -141,12 +160,12 @@ def test_before_its_commit_a_refund_is_not_there(shipped: tuple[Stage, list[str]
     ids=["hurries, backend", "hurries, server", "forgets", "pays"],
 )
 def test_what_does_not_stand_a_crash_is_found(
-    bug: str, action: Action, checks: set[str], target: EmbeddedTarget, tmp_path: Path
+    bug: str, action: Action, checks: set[str], target: EmbeddedTarget, pool: WorkerPool, tmp_path: Path
 ) -> None:
     (tmp_path / "bug.sql").write_text(bug)
     text = SHIPPED.read_text().replace("name: fault_matrix", "name: planted\ninstall: [migrations, bug.sql]")
     (tmp_path / "planted.yaml").write_text(text)
-    with struck_stage(tmp_path / "planted.yaml", target) as (stage, steps):
+    with struck_stage(tmp_path / "planted.yaml", target, pool) as (stage, steps):
         struck = crashed(stage, len(steps), action)
         found = {v.check for v in struck.violations}
         assert checks <= found
