@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from servers import servers_of, within
+from test_killed_runs import Run
 
 from harness.campaign import Options
 from harness.crash import crashing
@@ -21,8 +23,10 @@ from harness.model import Action, EventKind
 from harness.scenario import load_scenario
 from harness.stage import Stage
 from harness.strategies.faulted import Alone, Faulted
+from harness.targets.account import server_account
 from harness.targets.embedded import EmbeddedTarget
 from harness.targets.places import runs_place
+from harness.targets.runfolder import sweep
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "scenarios" / "fault_matrix.yaml"
@@ -203,3 +207,22 @@ def test_on_a_server_of_somebody_elses_it_is_refused(target: EmbeddedTarget) -> 
         done.stderr
         == "harness: --faults: server_crash kills a server of its own: that goes with --target embedded only\n"
     )
+
+
+def test_a_run_that_is_killed_among_crashes_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "harness", "run", str(SHIPPED), "--faults", "server_crash", "--out", str(tmp_path)]
+    run = Run(command)
+    folders: set[Path] = set()
+    while len(folders) < 2:  # the ordinary server's and the durable one's
+        assert run.process.poll() is None, run.process.communicate()
+        run.watch(0.1)
+        folders |= run.run_folders()
+    run.watch(0.5)
+    run.process.kill()
+    run.process.communicate()
+    run.await_nothing_left(30.0)
+    assert within(30, lambda: not any(servers_of(folder) for folder in folders))
+    place = runs_place()
+    assert {folder.parent for folder in folders} == {place}
+    sweep(place, server_account())
+    assert [folder for folder in folders if folder.exists()] == []
