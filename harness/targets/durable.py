@@ -13,12 +13,15 @@ from typing import Any
 
 import psycopg
 
+from harness.db import connect
 from harness.errors import TargetError
 from harness.targets.embedded import EmbeddedTarget
 from harness.targets.places import disk_place
 from harness.targets.runfolder import QUIT_TIMEOUT_S
 from harness.targets.settings import DURABLE
 
+_START_TIMEOUT_S = 120.0
+"""A recovery begins with an fsync of every file there is, which a busy disk takes its time for."""
 _INTERLOCK = "still in use"
 """What a server says that finds processes of the one before it in its data directory."""
 # Each new start of the server's processes has another one; its start is told to the microsecond.
@@ -43,7 +46,7 @@ class DurableTarget(EmbeddedTarget):
     ) -> None:
         super().__init__(
             pg_bin=pg_bin, settings={**DURABLE, **(settings or {})}, cache=cache, place=place or disk_place(),
-            watchdog=watchdog,
+            start_timeout=_START_TIMEOUT_S, watchdog=watchdog,
         )  # fmt: skip
 
     def crash_backend(self, backend: int) -> None:
@@ -103,7 +106,7 @@ class DurableTarget(EmbeddedTarget):
                 raise TargetError("the server was to crash, and did not")
 
     def _connected(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self.conninfo(self.maintenance_database), autocommit=True)
+        return connect(self.conninfo(self.maintenance_database), application_name="refund-harness crash")
 
 
 def _generation(connection: psycopg.Connection[Any]) -> str:
