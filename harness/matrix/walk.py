@@ -105,7 +105,7 @@ class Walk:
             for name in self.faults:
                 yield position, step, name
         for name in self.faults:
-            if name in CRASHES:
+            if name in CRASHES and alone.steps:
                 yield len(alone.steps), "", name
 
     def _cell(self, worker: Worker, retry: Worker, position: int, step: str, name: str) -> FaultCell:

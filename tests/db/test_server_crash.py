@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from harness.crash import crashing
 from harness.driver.pool import WorkerPool
 from harness.matrix.retry import retried
 from harness.matrix.strike import Strike, strike
+from harness.matrix.walk import Walk
 from harness.model import Action, EventKind
 from harness.replay import read_saved, replay
 from harness.scenario import load_scenario
@@ -171,6 +173,18 @@ def test_before_its_commit_a_refund_is_not_there(shipped: tuple[Stage, list[str]
     assert "'refunded': True" in str(answer)
 
 
+def test_a_worker_that_has_no_run_alone_is_not_struck(shipped: tuple[Stage, list[str]]) -> None:
+    stage, _ = shipped
+    scenario = load_scenario(SHIPPED)
+    original, charger = scenario.workers
+    waiting = replace(
+        scenario, workers=(replace(original, after=(charger.name,)), replace(charger, after=("original",)))
+    )
+    walk = Walk(waiting, stage, ("server_crash",), Options(), "", lambda *_: None)
+    assert walk.run().cells == ()
+    stage.play(retried(scenario, "original"))
+
+
 @pytest.mark.parametrize(
     ("bug", "action", "checks"),
     [
@@ -221,7 +235,7 @@ def test_the_matrix_of_a_table_that_recovery_empties_is_red_and_replays(target: 
     done = harness("run", str(tmp_path / "marks.yaml"), "--faults", "server_crash", "--out", str(tmp_path / "out"))
     assert (done.returncode, done.stderr) == (1, ""), done.stdout
     [scenario] = json.loads((tmp_path / "out" / "latest" / "results.json").read_text())["scenarios"]
-    cells = [c for c in scenario["faults"]["cells"] if c["worker"] == "payer"]
+    cells = scenario["faults"]["cells"]
     assert cells[-1]["site"] == ""
     assert all(c["fired"] and "durability" in c["checks"] for c in cells)
     assert "after its last answer" in done.stdout
