@@ -65,7 +65,8 @@ def run(
         typer.Option(
             help="at every point of every worker, each followed by a retry: crash, run_on, terminate, cancel, reset, "
             "lost_answer, sigterm, idle_timeout, statement_timeout, lock_timeout, lost_request, torn_request, "
-            "lost_ack, black_hole (separated by commas), or all"
+            "lost_ack, black_hole (separated by commas), or all; apart from all, on the embedded server: "
+            "backend_crash, server_crash"
         ),
     ] = None,
     isolation: Annotated[

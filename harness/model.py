@@ -220,7 +220,9 @@ class Action(StrEnum):
     hand to its end. ``CANCEL``: pg_cancel_backend. ``BACKEND``: pg_terminate_backend. ``RESET``: the worker's
     connection is cut, and both ends live on. ``IDLE``: idle_in_transaction_session_timeout ends the session.
     ``STATEMENT_TIMEOUT``: that of the statement in hand fires. ``LOCK_TIMEOUT``: a lock that the next step needs is
-    held by a stranger for longer than the worker's timeout.
+    held by a stranger for longer than the worker's timeout. ``BACKEND_CRASH``: SIGKILL of the worker's backend, upon
+    which the server ends all others and recovers. ``SERVER_CRASH``: SIGKILL of the postmaster and of all its processes,
+    and the server is started again.
 
     Of the wire, at the message that carries the next statement: ``LOST_REQUEST``: the connection is lost before it,
     ``TORN_REQUEST``: with half of it through, ``LOST_ACK``: when it has taken effect, before anything of the answer has
@@ -243,11 +245,18 @@ class Action(StrEnum):
     LOST_ACK = "lost_ack"
     BLACK_HOLE = "black_hole"
     HEAL = "heal"
+    BACKEND_CRASH = "backend_crash"
+    SERVER_CRASH = "server_crash"
 
     @property
     def of_wire(self) -> bool:
         """It befalls the message that carries a statement."""
         return self in (Action.LOST_REQUEST, Action.TORN_REQUEST, Action.LOST_ACK, Action.BLACK_HOLE)
+
+    @property
+    def crashes(self) -> bool:
+        """It takes everybody's connection, and all that the server had not written down."""
+        return self in (Action.BACKEND_CRASH, Action.SERVER_CRASH)
 
     @property
     def strikes(self) -> bool:
@@ -296,6 +305,11 @@ LEVELS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Isolation levels by the names that people give them, as the server says them; from the weakest to the strongest."""
+
+CRASHES: Mapping[str, Action] = MappingProxyType(
+    {"backend_crash": Action.BACKEND_CRASH, "server_crash": Action.SERVER_CRASH}
+)
+"""Faults that need a server of their own, by name. "All faults" are those of `FAULTS`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -413,7 +427,8 @@ class Scenario:
     model: str = ""
     """Name of a plain Python ledger that says what the calls must answer and leave ("": none)."""
     faults: tuple[str, ...] = ()
-    """Names of faults (keys of `FAULTS`): each strikes each worker at each of its points, and a retry follows."""
+    """Names of faults (keys of `FAULTS` and `CRASHES`): each strikes each worker at each of its points, and a retry
+    follows."""
     levels: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     """Isolation levels (keys of `LEVELS`) to run at besides its own, and the checks that must be violated there ((): no
     check may be; None: nothing is said of it)."""
@@ -486,8 +501,9 @@ class EventKind(StrEnum):
 class Event:
     """One thing that happened. ``turn`` is the index of the decision (T0, T1, …) during which it did.
 
-    ``answer``: rows of the statement. ``blockers``: names of the workers waited for. ``ledger``: committed state.
-    ``at_us``: microseconds since the execution began; the only volatile field.
+    ``answer``: rows of the statement. ``blockers``: names of the workers waited for. ``ledger``: committed state
+    (of a server's crash: what that was before, where it could be read). ``at_us``: microseconds since the execution
+    began; the only volatile field.
     """
 
     kind: EventKind
@@ -605,7 +621,8 @@ class FaultOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultCell:
-    """One fault at one point of one worker: before the worker's step number ``position`` (from 0), which is ``step``.
+    """One fault at one point of one worker: before the worker's step number ``position`` (from 0), which is ``step``
+    ("": right behind its last answer).
     ``fired``: events show that it struck. ``checks``: those violated, with how many violations each. ``left``: what
     the ledger says after the retry (column → values). ``replay``: path of the saved schedule, where it is red."""
 

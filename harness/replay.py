@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.cases import single
 from harness.checks import judge
+from harness.crash import crashing
 from harness.driver.pool import WorkerPool
 from harness.errors import NondeterminismError, UsageError
 from harness.isolation import at_level
 from harness.matrix.retry import INSIDE, retried
-from harness.model import Case, Execution, Order, Scenario, Violation
+from harness.model import Case, Execution, Order, Scenario, Search, Violation
 from harness.scenario import load_scenario
 from harness.schedule import SavedSchedule, decode
-from harness.stage import Stages
+from harness.stage import Stage, Stages
 from harness.strategies.replay import Replay
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
@@ -71,24 +74,35 @@ def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: i
     order = interleaving if isinstance(interleaving, Order) and declares else None
     reproduced = 0
     adapted = not exact
-    with Databases(target) as databases, WorkerPool() as pool:
-        stages = Stages(scenario, target, databases, pool, isolation=saved.isolation)
-        try:
-            stage = stages.of(interleaving)
-            stage.leave_out(frozenset(saved.without))
-            for _ in range(times):
-                strategy = Replay(saved.schedule, exact=exact)
-                execution, since = stage.replay(strategy, seed=saved.schedule.seed)
-                found = [v for r in judge(stage.context(execution, order)) for v in r.violations]
-                violations = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in found)
-                adapted = adapted or strategy.adapted
-                same = {v.check for v in violations} & set(saved.checks)
-                if exact and not same:
-                    raise NondeterminismError(
-                        f"the same SQL and choices violated {', '.join(saved.checks)} when saved, and now "
-                        f"{', '.join(sorted({v.check for v in violations})) or 'nothing'}"
-                    )
-                reproduced += bool(same)
-        finally:
-            stages.close()
+    with _stage(saved, scenario, interleaving, target) as stage:
+        stage.leave_out(frozenset(saved.without))
+        for _ in range(times):
+            strategy = Replay(saved.schedule, exact=exact)
+            execution, since = stage.replay(strategy, seed=saved.schedule.seed)
+            found = [v for r in judge(stage.context(execution, order)) for v in r.violations]
+            violations = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in found)
+            adapted = adapted or strategy.adapted
+            same = {v.check for v in violations} & set(saved.checks)
+            if exact and not same:
+                raise NondeterminismError(
+                    f"the same SQL and choices violated {', '.join(saved.checks)} when saved, and now "
+                    f"{', '.join(sorted({v.check for v in violations})) or 'nothing'}"
+                )
+            reproduced += bool(same)
     return ReplayResult(execution=execution, violations=violations, reproduced=reproduced, times=times, adapted=adapted)
+
+
+@contextmanager
+def _stage(saved: SavedSchedule, scenario: Scenario, interleaving: Order | Search, target: Target) -> Iterator[Stage]:
+    """The stage that the saved schedule needs, gone when it is left."""
+    with WorkerPool() as pool:
+        if any(d.choice.action.crashes for d in saved.schedule.decisions):
+            with crashing(scenario, target, pool) as stage:
+                yield stage
+            return
+        with Databases(target) as databases:
+            stages = Stages(scenario, target, databases, pool, isolation=saved.isolation)
+            try:
+                yield stages.of(interleaving)
+            finally:
+                stages.close()

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from harness.campaign import Options, Progress, Silent, run_campaign
 from harness.cases import with_cases
+from harness.crash import refuse_elsewhere
 from harness.driver.pool import WorkerPool
 from harness.errors import UsageError
 from harness.isolation import Levels
@@ -39,8 +40,10 @@ def run_scenarios(
 ) -> RunResult:
     """Run the campaigns of ``scenarios``, ``jobs`` at a time; results come in the order given, whatever ``jobs`` is.
 
-    Raises `UserSqlError` when the server refuses a scenario's SQL.
+    Raises `UserSqlError` when the server refuses a scenario's SQL, `UsageError` for faults that ``target`` cannot have.
     """
+    for scenario in scenarios:
+        refuse_elsewhere(options.faults or scenario.faults, target, "--faults" if options.faults else scenario.file)
     begin = time.monotonic()
     version = target.server_version
     reporter.run_started(target.description, version, len(scenarios))

@@ -12,6 +12,7 @@ import psycopg
 from harness.catalog import read_catalog
 from harness.checks.protocol import Context
 from harness.driver.controller import Controller
+from harness.driver.crashes import Crash
 from harness.driver.levels import with_level
 from harness.driver.names import Names
 from harness.driver.observer import Reading
@@ -57,7 +58,8 @@ DO $$ BEGIN CREATE ROLE {PUBLIC_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object O
 class Stage:
     """Owns one clone of the scenario's database at a time. ``inside``: its functions have gates, and executions hold
     workers there. ``everywhere``: all functions have, not only those that the scenario's statements can reach.
-    ``isolation``: the level of the workers' transactions, as the server says it (None: the database's default)."""
+    ``isolation``: the level of the workers' transactions, as the server says it (None: the database's default).
+    ``crash``: how its server is crashed, where it may be."""
 
     def __init__(
         self,
@@ -69,8 +71,9 @@ class Stage:
         inside: bool = False,
         everywhere: bool = False,
         isolation: str | None = None,
+        crash: Crash | None = None,
     ) -> None:
-        self._target, self._databases, self._pool = target, databases, pool
+        self._target, self._databases, self._pool, self._crash = target, databases, pool, crash
         self._restores = scenario.restore
         self._asked_isolation = isolation
         self._gates: Gates | None = None
@@ -279,6 +282,7 @@ class Stage:
             owned=self._target.owned,
             gated=self._gates is not None,
             isolation=self._asked_isolation,
+            crash=self._crash,
         )
         if self._restores:
             self._restorer = Restorer(self._controller.observer.connection, None)
@@ -320,7 +324,7 @@ class Stages:
         self, scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool, *, isolation: str = ""
     ) -> None:
         self.scenario, self.owned, self.isolation = scenario, target.owned, isolation
-        self._target, self._databases, self._pool = target, databases, pool
+        self.target, self.pool, self._databases = target, pool, databases
         self._made: dict[bool, Stage] = {}
 
     def of(self, interleaving: Order | Search) -> Stage:
@@ -329,7 +333,7 @@ class Stages:
         if inside not in self._made:
             level = LEVELS[self.isolation] if self.isolation else None
             self._made[inside] = Stage(
-                self.scenario, self._target, self._databases, self._pool, inside=inside, isolation=level
+                self.scenario, self.target, self._databases, self.pool, inside=inside, isolation=level
             )
         return self._made[inside]
 
@@ -340,7 +344,7 @@ class Stages:
 
     def beside(self, scenario: Scenario, isolation: str = "") -> Stages:
         """Stages of another scenario on the same server, perhaps at another level; to be closed apart from these."""
-        return Stages(scenario, self._target, self._databases, self._pool, isolation=isolation)
+        return Stages(scenario, self.target, self._databases, self.pool, isolation=isolation)
 
     def close(self) -> None:
         """Leave and drop the databases."""

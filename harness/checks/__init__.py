@@ -2,6 +2,7 @@
 
 from harness.checks.answers import expected_answers
 from harness.checks.blocking import expected_blocks
+from harness.checks.durability import durability
 from harness.checks.ending import deadlock, liveness
 from harness.checks.invariants import sql_invariants
 from harness.checks.model import ledger_model
@@ -27,6 +28,7 @@ def judge(context: Context) -> tuple[CheckResult, ...]:
     modelled = ledger_model(context)
     return (
         *sql_invariants(context),
+        *(d for d in (durability(context),) if d.examined),
         acknowledged_refunds(context),
         append_only(context),
         status_forward(context),

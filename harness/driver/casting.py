@@ -9,14 +9,42 @@ from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool, WorkerProcess
 from harness.errors import DriverError, UserSqlError
+from harness.model import Worker
 
 
 def cast(plan: Plan, pool: WorkerPool, conninfo: str, gatekeeper: Gatekeeper | None, *, owned: bool) -> list[Client]:
     """A client per worker of ``plan``, in order. With ``plan.points`` it will stop at its first gate. Raises
     `UserSqlError` for a role that it cannot take, `DriverError` when a process or the server does not answer."""
     processes = pool.take(len(plan.workers))
+    turns = _begin(plan, plan.workers, processes, conninfo, gatekeeper, owned)
+    clients = [
+        Client(worker=worker, process=process, backend=process.backend, turn=turn)
+        for worker, process, turn in zip(plan.workers, processes, turns, strict=True)
+    ]
+    for client in clients:
+        client.after = tuple(other for other in clients if other.name in client.worker.after)
+    return clients
+
+
+def recast(plan: Plan, clients: Sequence[Client], conninfo: str, gatekeeper: Gatekeeper | None, *, owned: bool) -> None:
+    """A new session for each of ``clients``, which have lost theirs before they had begun. Raises as `cast` does."""
+    processes = [c.process for c in clients]
+    turns = _begin(plan, [c.worker for c in clients], processes, conninfo, gatekeeper, owned)
+    for client, turn in zip(clients, turns, strict=True):
+        client.backend, client.turn = client.process.backend, turn
+
+
+def _begin(
+    plan: Plan,
+    workers: Sequence[Worker],
+    processes: Sequence[WorkerProcess],
+    conninfo: str,
+    gatekeeper: Gatekeeper | None,
+    owned: bool,
+) -> list[int]:
+    """The number of the gate that each session reached last."""
     try:
-        return _begin(plan, processes, conninfo, gatekeeper, owned)
+        return _sessions(plan, workers, processes, conninfo, gatekeeper, owned)
     except BaseException:
         for process in processes:  # some have an answer that nobody has read
             if process.alive:
@@ -24,11 +52,16 @@ def cast(plan: Plan, pool: WorkerPool, conninfo: str, gatekeeper: Gatekeeper | N
         raise
 
 
-def _begin(
-    plan: Plan, processes: Sequence[WorkerProcess], conninfo: str, gatekeeper: Gatekeeper | None, owned: bool
-) -> list[Client]:
-    clients = []
-    for worker, process in zip(plan.workers, processes, strict=True):
+def _sessions(
+    plan: Plan,
+    workers: Sequence[Worker],
+    processes: Sequence[WorkerProcess],
+    conninfo: str,
+    gatekeeper: Gatekeeper | None,
+    owned: bool,
+) -> list[int]:
+    turns = []
+    for worker, process in zip(workers, processes, strict=True):
         process.send(
             {
                 "do": "begin",
@@ -40,7 +73,7 @@ def _begin(
                 "gated": plan.points is not None,
             }
         )
-    for worker, process in zip(plan.workers, processes, strict=True):
+    for worker, process in zip(workers, processes, strict=True):
         reply = process.receive() or {"lost": "the process died by itself"}
         if "error" in reply:  # its role: unknown, or not ours to take
             raise UserSqlError(f"worker {worker.name}", reply["error"], sqlstate=reply["sqlstate"])
@@ -52,9 +85,7 @@ def _begin(
         elif gatekeeper is not None:
             gatekeeper.open(process.backend)
         process.dirty = any(s.session_state for s in worker.statements)
-        clients.append(Client(worker=worker, process=process, backend=process.backend, turn=reply["turn"]))
-    for client in clients:
-        client.after = tuple(other for other in clients if other.name in client.worker.after)
+        turns.append(reply["turn"])
     if gatekeeper is not None:
         gatekeeper.settle()  # a worker that were quicker than the keys would run through all its gates
-    return clients
+    return turns

@@ -82,6 +82,16 @@ class Client:
         return self.state in (State.ENDED, State.DEAD)
 
     @property
+    def in_flight(self) -> bool:
+        """Its statement is under way."""
+        return self.state in (State.PARKED, State.RUNNING, State.BLOCKED)
+
+    @property
+    def begun(self) -> bool:
+        """It has sent something."""
+        return self.position > 0 or self.in_flight
+
+    @property
     def step(self) -> str:
         """Name of the step that runs now or comes next: a statement, or a site inside it."""
         return self.site.id if self.site is not None else self.statement.name

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from psycopg.conninfo import make_conninfo
 
 from harness.driver.attempts import next_attempt
-from harness.driver.casting import cast
+from harness.driver.casting import cast, recast
 from harness.driver.client import Client, State, meets
+from harness.driver.crashes import Crash, Crashes
 from harness.driver.deadlocks import Deadlocks
 from harness.driver.doors import MAX_STEPS, Doors
 from harness.driver.effects import Effects
@@ -62,12 +63,20 @@ STEP_BOUND_S = 30.0
 class Controller:
     """Executes plans on one database. ``owned``: the server is ours, so its backends may be stopped and continued.
     ``gated``: its functions have gates, so that plans may hold workers inside. ``isolation``: the level of the workers'
-    sessions (None: the server's default); who only observes has the default."""
+    sessions (None: the server's default); who only observes has the default. ``crash``: how its server is crashed,
+    where it may be."""
 
     def __init__(
-        self, pool: WorkerPool, conninfo: str, *, owned: bool, gated: bool = False, isolation: str | None = None
+        self,
+        pool: WorkerPool,
+        conninfo: str,
+        *,
+        owned: bool,
+        gated: bool = False,
+        isolation: str | None = None,
+        crash: Crash | None = None,
     ) -> None:
-        self._pool, self._owned = pool, owned
+        self._pool, self._owned, self._crash = pool, owned, crash
         self._gatekeeper = Gatekeeper(conninfo) if gated else None
         self._conninfo = make_conninfo(
             with_level(conninfo, isolation), client_encoding="utf8", application_name="refund-harness worker"
@@ -102,7 +111,9 @@ class Controller:
         return self._run(plan, controlled)
 
     def _run(self, plan: Plan, execute: Callable[[_Run], Execution]) -> Execution:
-        run = _Run(self._pool, self._conninfo, self.observer, self._gatekeeper, self._splicer, self._owned, plan)
+        run = _Run(
+            self._pool, self._conninfo, self.observer, self._gatekeeper, self._splicer, self._owned, plan, self._crash
+        )
         try:
             return execute(run)
         except BaseException:
@@ -120,6 +131,7 @@ class _Run:
         splicer: Splicer,
         owned: bool,
         plan: Plan,
+        crash: Crash | None,
     ) -> None:
         self.observer, self.owned, self.plan = observer, owned, plan
         assert plan.points is None or gatekeeper is not None
@@ -143,6 +155,10 @@ class _Run:
         self.network = Network(
             observer, self.recorder, self.doors, self.locks, self.deadlocks, splicer, bound_s=STEP_BOUND_S, exact=exact
         )
+        self.crashes = Crashes(
+            crash, self.recorder, self.locks, self.effects, self.clients, observer, gatekeeper,
+            lambda clients: recast(plan, clients, conninfo, gatekeeper, owned=owned),
+        )  # fmt: skip
         self.waiting = Waiting(
             self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,
             self._note_commit, held=plan.points is not None,
@@ -224,7 +240,7 @@ class _Run:
             may_wait = self.effects.may_wait(client, blocked)
         if may_wait:
             self.locks.await_checks()
-        frozen = self.locks.freeze(client)
+        frozen = [] if choice.action.crashes else self.locks.freeze(client)  # stopped, they could not end
         try:
             self._act(client, choice.action, ahead)
             self._settle(frozen)
@@ -244,6 +260,10 @@ class _Run:
             return
         self.committed = True
         self.effects.struck(client)
+        if action.crashes:
+            self._note_ledger()  # a procedure may have committed in mid-statement
+            self.crashes.strike(client, action, None if self.unread else self.latest)
+            return
         striker = self.network if self.network.concerns(client, action) else self.faults
         if striker.strike(client, action):
             self.locks.orphans.append(client)

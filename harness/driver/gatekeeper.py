@@ -27,7 +27,16 @@ class Gatekeeper:
     """Holds one key per backend that is under control. ``pid``: of its own backend."""
 
     def __init__(self, conninfo: str) -> None:
-        self._connection: abc.PGconn = pq.PGconn.connect(conninfo.encode())
+        self._conninfo = conninfo
+        self._connect()
+
+    def reconnect(self) -> None:
+        """Everything anew: the server has taken the connection, and every key with it."""
+        self._connection.finish()
+        self._connect()
+
+    def _connect(self) -> None:
+        self._connection: abc.PGconn = pq.PGconn.connect(self._conninfo.encode())
         if self._connection.status != pq.ConnStatus.OK:
             said = self._connection.error_message.decode(errors="replace").strip()
             raise DriverError(f"cannot connect to the server: {said.splitlines()[0]}")

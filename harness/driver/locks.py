@@ -31,6 +31,11 @@ class Locks:
         self._by_backend = {c.backend: c for c in clients}
         self.orphans: list[Client] = []
 
+    def renew(self) -> None:
+        """The workers have other backends than before, and those of dead ones are gone."""
+        self._by_backend = {c.backend: c for c in self._clients}
+        self.orphans.clear()
+
     def waits(self) -> Waits:
         """Who waits for whom now, counting only our own workers."""
         watched = [c for c in self._clients if c.state in (State.RUNNING, State.BLOCKED)] + self.orphans

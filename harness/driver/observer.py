@@ -68,9 +68,18 @@ class Observer:
     """One autocommit connection with bounded waits. ``names`` decides nothing here: ids come in as text."""
 
     def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._connect()
+
+    def reconnect(self) -> None:
+        """Everything anew: the server has taken the connection, and its figures begin at nought."""
+        self.connection.close()
+        self._connect()
+
+    def _connect(self) -> None:
         try:
             self.connection: psycopg.Connection[Any] = psycopg.connect(
-                conninfo,
+                self._conninfo,
                 autocommit=True,
                 application_name="refund-harness observer",
                 client_encoding="utf8",

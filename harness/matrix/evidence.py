@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.model import FAULTS, Action, Event, EventKind, Execution, Json, Ledger
+from harness.model import CRASHES, FAULTS, Action, Event, EventKind, Execution, Json, Ledger
 
 CANCELLED = "57014"
 NO_LOCK = "55P03"
@@ -43,7 +43,7 @@ def fired(execution: Execution, worker: str, action: Action, turn: int | None) -
 def struck_by(execution: Execution) -> tuple[str, str]:
     """(fault, step): the name of the fault among its choices, if the events show that it struck, and the step of its
     worker in whose place it came; else twice ""."""
-    names = {action: name for name, action in FAULTS.items()}
+    names = {action: name for name, action in {**FAULTS, **CRASHES}.items()}
     for turn, decision in enumerate(execution.schedule.decisions):
         choice = decision.choice
         if choice.action in names and fired(execution, choice.worker, choice.action, turn):

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from harness.campaign import Options, Progress
 from harness.errors import HarnessError, UsageError
-from harness.matrix.retry import INSIDE
-from harness.matrix.walk import Walk
+from harness.matrix.whole import Whole
 from harness.model import FaultMatrix, FaultOutcome, Scenario, ScenarioResult, Verdict
 from harness.stage import Stages
 
@@ -32,7 +31,7 @@ def with_faults(
     def done(executed: int, examples: int) -> None:
         progress.schedule_done(scenario.name, result.schedules + executed, found + examples)
 
-    walk = Walk(scenario, stages.of(INSIDE), faults, options, server, done)
+    walk = Whole(scenario, stages, faults, options, server, done)
     try:
         matrix = walk.run()
     except UsageError:

@@ -15,6 +15,7 @@ from harness.matrix.retry import retried
 from harness.matrix.strikable import strikable
 from harness.matrix.strike import strike
 from harness.model import (
+    CRASHES,
     FAULTS,
     Counterexample,
     FaultCell,
@@ -47,7 +48,9 @@ class Walk:
     def run(self) -> FaultMatrix:
         """The whole matrix, as far as the time allows. Leaves the stage with another scenario than it found. Raises
         `HarnessError`."""
-        drawing = Drawing(self.scenario, self.stage, self.faults, self.options, self.server)
+        # Not those that take everybody's connection: in mid-race that would be the end of every worker.
+        drawn = tuple(name for name in self.faults if name in FAULTS)
+        drawing = Drawing(self.scenario, self.stage, drawn, self.options, self.server)
         complete = True
         for worker in self.scenario.workers:
             self.stage.play(retried(self.scenario, worker.name))
@@ -61,7 +64,7 @@ class Walk:
             cells=tuple(self.cells),
             complete=complete,
             labels={s.id: s.label for s in self.stage.sites if s.id in steps},
-            drawn=drawing.result(),
+            drawn=drawing.result() if drawn else None,
         )
 
     def _walk(self, struck: Worker, retry: Worker) -> bool:
@@ -76,7 +79,8 @@ class Walk:
         """The worker's share of the faults in mid-race; False when the time was up before that. None where something is
         red already: what a worker that ran alone has violated needs no race."""
         mine = [c for c in self.cells if c.worker == struck.name]
-        if drawing.found is not None or any(c.outcome is FaultOutcome.VIOLATED for c in self.cells):
+        red = any(c.outcome is FaultOutcome.VIOLATED for c in self.cells)
+        if not drawing.faults or drawing.found is not None or red:
             return True
         by_search = self.options.strategy == SEARCHED
         count = self.options.schedules or (searched.EXECUTIONS if by_search else EXECUTIONS)
@@ -94,16 +98,20 @@ class Walk:
         self.done(self.executed, len(self.examples))
 
     def _places(self, worker: Worker) -> Iterator[tuple[int, str, str]]:
-        """Every point of the worker's run alone (position, step), with every fault."""
+        """Every point of the worker's run alone (position, step), with every fault; and for crashes of the server one
+        more, right behind its last answer (step "")."""
         alone = Alone(worker.name)
         alone.start()
         self.stage.execute(alone, self.stage.next_number(), seed=self.options.seed)
         for position, step in enumerate(alone.steps):
             for name in self.faults:
                 yield position, step, name
+        for name in self.faults:
+            if name in CRASHES and alone.steps:
+                yield len(alone.steps), "", name
 
     def _cell(self, worker: Worker, retry: Worker, position: int, step: str, name: str) -> FaultCell:
-        action = FAULTS[name]
+        action = FAULTS.get(name) or CRASHES[name]
         if not strikable(worker, action, step):
             return FaultCell(worker=worker.name, position=position, step=step, fault=name,
                              outcome=FaultOutcome.NOTHING, fired=False)  # fmt: skip

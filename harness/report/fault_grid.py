@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.model import FAULTS, FaultCell, FaultMatrix, FaultOutcome
+from harness.model import CRASHES, FAULTS, FaultCell, FaultMatrix, FaultOutcome
 from harness.report.text import one_line
 
 HELD, VIOLATED, NOTHING = "✓", "✗", "–"
 LABEL_LIMIT = 60
-TITLES = {name: name.replace("_", " ") for name in FAULTS}
+TITLES = {name: name.replace("_", " ") for name in (*FAULTS, *CRASHES)}
 """Names of faults as headings, where they differ."""
+BEHIND = "after its last answer"
+"""Of a point behind a worker's last step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ def headings(matrix: FaultMatrix) -> tuple[str, ...]:
 
 
 def _site(cell: FaultCell, matrix: FaultMatrix) -> str:
+    if not cell.step:
+        return BEHIND
     label = matrix.labels.get(cell.step, "")
     if not label:
         return f"before {cell.step}"

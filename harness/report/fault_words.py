@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.model import FaultCell, FaultMatrix, FaultOutcome
+from harness.report.fault_grid import BEHIND
 from harness.report.text import one_line
 from harness.report.words import plural
 
@@ -55,7 +56,8 @@ def red_places(matrix: FaultMatrix) -> list[RedPlace]:
     found = []
     for (worker, fault, checks), cells in groups.items():
         first = cells[0]
-        where = f"{worker} before {first.step}, {fault}" + (f" (and {len(cells) - 1} more)" * (len(cells) > 1))
+        place = f"before {first.step}" if first.step else BEHIND
+        where = f"{worker} {place}, {fault}" + (f" (and {len(cells) - 1} more)" * (len(cells) > 1))
         what = one_line(f"{where}: {', '.join(checks)}; {first.message}", LIMIT)
         found.append(RedPlace(what=what, replay=first.replay))
     drawn = matrix.drawn

@@ -14,7 +14,8 @@ from harness.model import LEVELS
 
 FaultName = Literal[
     "crash", "run_on", "terminate", "cancel", "reset", "lost_answer", "sigterm", "idle_timeout",
-    "statement_timeout", "lock_timeout", "lost_request", "torn_request", "lost_ack", "black_hole", "all"
+    "statement_timeout", "lock_timeout", "lost_request", "torn_request", "lost_ack", "black_hole",
+    "backend_crash", "server_crash", "all",
 ]  # fmt: skip
 Struck = Literal["killed", "lost_request", "torn_request", "lost_ack", "black_hole"]
 """What may befall a statement in an order."""
@@ -520,7 +521,7 @@ class ScenarioSpec(_Strict):
         list[FaultName],
         Field(
             description="each of these strikes each worker at each point of its run alone, and a retry follows; all: "
-            "every fault there is"
+            "every one but backend_crash and server_crash, which need --target embedded"
         ),
     ] = []
     isolation: Annotated[

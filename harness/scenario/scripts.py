@@ -28,6 +28,7 @@ LEDGER_INVARIANTS = (
 """What ``invariants: [ledger]`` stands for, in the order in which they are reported."""
 
 HISTORY_CHECKS = (
+    "durability",
     "acknowledged_refunds",
     "append_only",
     "status_forward",

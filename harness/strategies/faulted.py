@@ -26,7 +26,8 @@ class Alone(Once):
 
 class Faulted(Once):
     """``worker`` takes ``position`` steps alone, ``action`` strikes it, and then whoever comes first in worker order
-    and can act goes on to its end. ``turn``: that of the fault, None until it was chosen.
+    and can act goes on to its end. ``turn``: that of the fault, None until it was chosen. A crash of the server may
+    also strike when the worker has taken its last step: right behind its last answer.
 
     Nothing is promised: a worker that runs on through its gates stands at none of them.
     """
@@ -48,4 +49,7 @@ class Faulted(Once):
                 return own
             self.turn = self._taken
             return own.struck_by(self.action)
+        if self.turn is None and self.action.crashes and self._taken == self.position:
+            self.turn = self._taken
+            return Choice(worker=self.worker, action=self.action)
         return enabled[0] if enabled else None

@@ -42,10 +42,19 @@ class Databases:
         self._templates: dict[str, str] = {}
         self._derived: dict[tuple[str, str], tuple[str, Any]] = {}
         self._names: list[str] = []
-        self._conn = connect(target.conninfo(target.maintenance_database), application_name=_APPLICATION)
+        self._conn = self._connected()
         # Copying files ends with a checkpoint: the faster way on a server of ours, an imposition on another's.
         by_copy = target.owned and self._conn.info.server_version >= 150000
         self._strategy = sql.SQL(" STRATEGY file_copy" if by_copy else "")
+
+    def reconnect(self) -> None:
+        """Everything is as it was, but that the server has taken the connection."""
+        with self._lock:
+            self._conn.close()
+            self._conn = self._connected()
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        return connect(self._target.conninfo(self._target.maintenance_database), application_name=_APPLICATION)
 
     def template(self, scripts: Sequence[Script], *, roles: Sequence[str] = ()) -> str:
         """The name of a database in which ``scripts`` were run, in order, each in a session of its own.

@@ -15,7 +15,7 @@ from harness.errors import HarnessError, TargetError
 from harness.targets.account import Account, server_account
 from harness.targets.binaries import find_binaries
 from harness.targets.embedded import EmbeddedTarget
-from harness.targets.places import cache_place, runs_place
+from harness.targets.places import cache_place, run_places, runs_place
 from harness.targets.runfolder import leftovers
 
 _NEEDED_MB = 512
@@ -102,7 +102,7 @@ def _cache() -> Finding:
 
 
 def _leftovers(account: Account) -> Finding:
-    found = leftovers(runs_place(), account)
+    found = [folder for place in run_places() for folder in leftovers(place, account)]
     detail = f"{len(found)} folders of dead runs; the next start removes them" if found else "none of dead runs"
     return Finding(name="leftovers", ok=True, detail=detail)
 

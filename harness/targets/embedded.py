@@ -22,7 +22,7 @@ from harness.targets.account import server_account
 from harness.targets.binaries import find_binaries
 from harness.targets.cluster import forget, fresh_data_directory, new_data_directory
 from harness.targets.launch import Launch
-from harness.targets.places import cache_place, runs_place
+from harness.targets.places import cache_place, run_places, runs_place
 from harness.targets.runfolder import QUIT_TIMEOUT_S, RunFolder, sweep
 from harness.targets.settings import as_file, server_settings
 
@@ -63,7 +63,8 @@ class EmbeddedTarget:
         self.server_version = self.binaries.version
         place = place or runs_place()
         try:
-            sweep(place, self._account)
+            for swept in run_places() if place in run_places() else (place,):
+                sweep(swept, self._account)
             self._run = RunFolder(place, self._account)
         except OSError as error:
             raise TargetError(f"no run folder can be made in {place}: {error.strerror or error}") from None

@@ -34,14 +34,22 @@ def runs_place() -> Path:
 
     A disk is 4 to 20 times slower for databases that come and go.
     """
-    # A longer path leaves no room for a run folder's socket (`sun_path` is 104 bytes on macOS, 108 on Linux).
-    temporary = Path(tempfile.gettempdir())
-    if len(os.fsencode(temporary)) > _LONGEST_PLACE:
-        temporary = Path("/tmp")
     memory = Path("/dev/shm")
     if sys.platform == "linux" and os.access(memory, os.W_OK | os.X_OK) and _free(memory) > _ROOM_NEEDED:
         return memory
-    return temporary
+    return disk_place()
+
+
+def disk_place() -> Path:
+    """The folder of run folders whose data is to be on a disk: the temporary folder (which is one, or not)."""
+    # A longer path leaves no room for a run folder's socket (`sun_path` is 104 bytes on macOS, 108 on Linux).
+    temporary = Path(tempfile.gettempdir())
+    return Path("/tmp") if len(os.fsencode(temporary)) > _LONGEST_PLACE else temporary
+
+
+def run_places() -> tuple[Path, ...]:
+    """Every folder in which run folders may be: those of dead runs are to be swept."""
+    return tuple(dict.fromkeys((runs_place(), disk_place())))
 
 
 def _free(path: Path) -> int:

@@ -52,6 +52,19 @@ _EVERYWHERE = {
     "log_checkpoints": "off",
 }
 
+DURABLE = {
+    # As in production: what was acknowledged is on the disk.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "wal_level": "replica",
+    "restart_after_crash": "on",
+    # By default what was acknowledged without waiting for the disk is there a fifth of a second later. The longest
+    # delay makes it certain that a crash at once loses it.
+    "wal_writer_delay": "10s",
+}
+"""What a server overrides that is to survive a crash."""
+
 _SINCE = {
     # Without worker processes for I/O.
     18: {"io_method": "sync"},

@@ -49,7 +49,8 @@ def cache(open_folder: Path) -> Path:
 
 @pytest.fixture
 def start_child(open_folder: Path, cache: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Child]]:
-    """``start_child(user=None, wait=True, forks=False, **options)``: a child with a server in `open_folder`."""
+    """``start_child(user=None, wait=True, forks=False, **options)``: a child with a server in `open_folder`;
+    with ``crashes=True`` with a durable one, which it has crashed once."""
     children: list[Child] = []
 
     def start(*, user: str | None = None, wait: bool = True, forks: bool = False, **options: Any) -> Child:

@@ -16,10 +16,15 @@ import psycopg
 CHILD = """
 import json, os, sys, time
 from pathlib import Path
+from harness.targets.durable import DurableTarget
 from harness.targets.embedded import EmbeddedTarget
 options = json.loads(sys.argv[1])
 forks = options.pop("forks")
-target = EmbeddedTarget(cache=Path(options.pop("cache")), place=Path(options.pop("place")), **options)
+crashes = options.pop("crashes", False)
+kind = DurableTarget if crashes else EmbeddedTarget
+target = kind(cache=Path(options.pop("cache")), place=Path(options.pop("place")), **options)
+if crashes:
+    target.crash_server()
 forked = 0
 if forks:
     if os.fork() == 0:

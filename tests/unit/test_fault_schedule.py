@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ScenarioError, UsageError
-from harness.model import FAULTS, MARKS, Action, Choice, Decision, Follow, Order, Schedule
+from harness.model import CRASHES, FAULTS, MARKS, Action, Choice, Decision, Follow, Order, Schedule
 from harness.scenario import load_scenario
 from harness.scenario.faults import every_fault, parse_faults
 from harness.schedule import SavedSchedule, decode, encode
@@ -68,14 +68,17 @@ def test_a_fault_that_there_is_not_is_refused_with_its_line() -> None:
 
 
 def test_every_named_fault_is_an_action_of_its_own() -> None:
-    assert set(FAULTS.values()) == set(Action) - {Action.RUN, Action.HEAL}
-    assert len(set(FAULTS.values())) == len(FAULTS)
+    actions = [*FAULTS.values(), *CRASHES.values()]
+    assert set(actions) == set(Action) - {Action.RUN, Action.HEAL}
+    assert len(set(actions)) == len(actions)
+    assert [a for a in Action if a.crashes] == list(CRASHES.values())
 
 
 def test_names_on_the_command_line() -> None:
     assert parse_faults("all") == tuple(FAULTS)
     assert parse_faults("lost_answer, crash,crash") == ("crash", "lost_answer")
     assert every_fault([]) == ()
+    assert parse_faults("server_crash,all,backend_crash") == (*FAULTS, *CRASHES)
     with pytest.raises(UsageError, match=r"--faults: unknown 'crush'; did you mean 'crash'\?"):
         parse_faults("crush")
     with pytest.raises(UsageError, match="--faults: name some of crash"):
