@@ -405,6 +405,8 @@ class Event:
     """One thing that happened. ``turn`` is the index of the decision (T0, T1, …) during which it did.
 
     ``answer``: rows of the statement. ``blockers``: names of the workers waited for. ``ledger``: committed state.
+    ``cycle``: of a deadlock, as far as the server told: who holds what and waits for what, a row per worker, each
+    waiting for what the next one holds; see `harness/checks/cycles.py`.
     ``at_us``: microseconds since the execution began; the only volatile field.
     """
 
@@ -418,6 +420,7 @@ class Event:
     message: str | None = None
     blockers: tuple[str, ...] = ()
     ledger: Ledger | None = None
+    cycle: tuple[Row, ...] = ()
     at_us: int = 0
 
 

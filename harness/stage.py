@@ -14,7 +14,7 @@ from harness.checks.protocol import Context
 from harness.driver.controller import Controller
 from harness.driver.names import Names
 from harness.driver.observer import Reading
-from harness.driver.plan import Plan
+from harness.driver.plan import Plan, Watch
 from harness.driver.pool import WorkerPool
 from harness.driver.restore import Restorer
 from harness.driver.threads import release_threads
@@ -134,9 +134,11 @@ class Stage:
         conninfo = self._target.conninfo(self._database)
         return release_threads(plan, self.controller.observer, conninfo, seed=seed)
 
-    def replay(self, strategy: Strategy, *, seed: int) -> tuple[Execution, Mapping[str, int]]:
-        """An execution with ids of its own, beside the campaign's numbering, watched closely: also gives the turn since
-        which each SQL invariant that is broken in the end was broken."""
+    def replay(
+        self, strategy: Strategy, *, seed: int, watch: Watch = Watch.PLAIN
+    ) -> tuple[Execution, Mapping[str, int]]:
+        """An execution with ids of its own, beside the campaign's numbering; also gives the turn since which each SQL
+        invariant that is broken in the end was broken."""
         number = self.next_number()
         since: dict[str, int] = {}
 
@@ -147,7 +149,7 @@ class Stage:
             for name in broken:
                 since.setdefault(name, turn)
 
-        return self._run(self.scenario.workers, strategy, number, seed, look, inside=True), since
+        return self._run(self.scenario.workers, strategy, number, seed, look, inside=True, watch=watch), since
 
     def context(self, execution: Execution, order: Order | None) -> Context:
         """What the checks get to see. To be judged before the next execution begins."""
@@ -196,8 +198,9 @@ class Stage:
         on_change: Callable[[int], None] | None = None,
         *,
         inside: bool = False,
+        watch: Watch = Watch.PLAIN,
     ) -> Execution:
-        plan = self._planned(workers, number, inside=inside)
+        plan = replace(self._planned(workers, number, inside=inside), watch=watch)
         return self.controller.execute(plan, strategy, seed=seed, on_change=on_change)
 
     def _planned(self, workers: tuple[Worker, ...], number: int, *, inside: bool) -> Plan:

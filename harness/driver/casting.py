@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.driver.client import Client
 from harness.driver.gatekeeper import Gatekeeper
-from harness.driver.plan import Plan
+from harness.driver.plan import Plan, Watch
 from harness.driver.pool import WorkerPool, WorkerProcess
 from harness.errors import DriverError, UserSqlError
 
@@ -38,6 +38,7 @@ def _begin(
                 "sigterm": worker.on_sigterm.value,
                 "owned": owned,
                 "gated": plan.points is not None,
+                "telling": owned and plan.watch is Watch.TOLD,
             }
         )
     for worker, process in zip(plan.workers, processes, strict=True):
@@ -51,6 +52,7 @@ def _begin(
             gatekeeper.hold(process.backend, reply["turn"] + 1)
         elif gatekeeper is not None:
             gatekeeper.open(process.backend)
+        process.waits.clear()
         process.dirty = any(s.session_state for s in worker.statements)
         clients.append(Client(worker=worker, process=process, backend=process.backend, turn=reply["turn"]))
     for client in clients:

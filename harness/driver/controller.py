@@ -16,14 +16,15 @@ from psycopg.conninfo import make_conninfo
 from harness.driver.attempts import next_attempt
 from harness.driver.casting import cast
 from harness.driver.client import Client, State, meets
-from harness.driver.deadlocks import Deadlocks
+from harness.driver.deadlocks import DEADLOCK_DETECTED, Deadlocks
 from harness.driver.doors import MAX_STEPS, Doors
 from harness.driver.effects import Effects
 from harness.driver.faults import Faults
 from harness.driver.gatekeeper import Gatekeeper
+from harness.driver.holdings import Holdings
 from harness.driver.locks import Locks
 from harness.driver.observer import LedgerLockedError, Observer
-from harness.driver.plan import Plan
+from harness.driver.plan import Plan, Watch
 from harness.driver.pool import WorkerPool
 from harness.driver.recorder import Recorder
 from harness.driver.waiting import Waiting
@@ -49,7 +50,6 @@ LAST_LOOK_S = 0.02
 """The longest pause between two looks."""
 DEADLOCK_TIMEOUT_S = 0.0009
 """A statement that was answered sooner cannot have been in a deadlock."""
-DEADLOCK_DETECTED = "40P01"
 STEP_BOUND_S = 30.0
 """How long one step may take before the harness gives up on the execution."""
 
@@ -117,9 +117,11 @@ class _Run:
         self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
         self.doors = Doors(gatekeeper, plan.points, self.clients)
         self.effects = Effects(plan.points, len(plan.workers))
-        self.locks = Locks(observer, self.clients, owned=owned)
+        self.locks = Locks(observer, self.clients, owned=owned, told=owned and plan.watch is Watch.TOLD)
         countable = owned and observer.connection.info.server_version >= 150000
-        self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
+        closely = plan.watch is not Watch.PLAIN
+        self.holdings = Holdings(observer, self.recorder, self.clients) if closely else None
+        self.deadlocks = Deadlocks(observer, self.recorder, self.clients, self.holdings, countable=countable)
         self.faults = Faults(observer, self.recorder, self.doors, bound_s=STEP_BOUND_S)
         self.waiting = Waiting(
             self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,
@@ -143,7 +145,8 @@ class _Run:
             self.committed = False
             client = self._client(choice.worker)
             over = [c for c in self.clients if c.over]
-            self._take(client, choice, strategy.ahead())
+            # Who is watched closely stops at every gate: a backend that has run ahead holds what its turns do not tell.
+            self._take(client, choice, strategy.ahead() if self.holdings is None else 0)
             for held in self.clients:
                 if any(other.over and other not in over for other in held.after):
                     self.effects.admitted(held)
@@ -152,6 +155,8 @@ class _Run:
             strategy.observe(self.effects.turn())
             if self.committed:
                 self._note_ledger()
+            if self.holdings is not None:
+                self.holdings.look()
         else:
             raise DriverError(f"an execution took more than {MAX_STEPS} steps")
         return self._finish(seed)
@@ -314,6 +319,10 @@ class _Run:
         if "pong" in reply:
             return
         self.waiting.note_woken(client)
+        if self.deadlocks.heard(client) or reply.get("sqlstate") == DEADLOCK_DETECTED:
+            self.waiting.note_deadlock(client)
+            self.deadlocks.tell(client, reply)
+        client.process.waits.clear()
         if "gate" in reply:
             assert self.plan.points is not None
             self._suspect_deadlock(client)
@@ -355,8 +364,6 @@ class _Run:
 
     def _failed(self, client: Client, reply: Message) -> None:
         statement = client.statement
-        if reply["sqlstate"] == DEADLOCK_DETECTED:
-            self.waiting.note_deadlock(client)
         self.recorder.note(
             EventKind.FAIL, client.name, statement.name, sqlstate=reply["sqlstate"], message=reply["error"]
         )

@@ -57,6 +57,14 @@ class Recorder:
         )  # fmt: skip
         self.events.insert(index, event)
 
+    def latest(self, worker: str, *kinds: EventKind) -> Event | None:
+        """The last event of these kinds that a worker has had."""
+        return next((e for e in reversed(self.events) if e.worker == worker and e.kind in kinds), None)
+
+    def replace(self, old: Event, new: Event) -> None:
+        """Put ``new``, of which more is known, where ``old`` stands."""
+        self.events[next(i for i, e in enumerate(self.events) if e is old)] = new
+
     def ledger(self, rows: Mapping[str, tuple[Row, ...]]) -> Ledger:
         """Rows as read from the database → a ledger with names."""
         return {table: tuple(self.names.rename(row) for row in found) for table, found in rows.items()}

@@ -40,11 +40,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"errors"},
     "points": {"model", "sqltext", "gating", "driver"},
     "stage": {"model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
-    "found": {"errors", "model", "checks", "shrink", "strategies", "stage"},
+    "found": {"errors", "model", "checks", "shrink", "strategies", "driver", "stage"},
     "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
     "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign"},
     "replay": {"errors", "model", "matrix", "scenario", "schedule", "strategies", "driver", "checks", "stage"}
-    | {"targets"},
+    | {"targets", "found"},
     "shards": {"driver"},
     "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix", "shards"},
     "mutation": {"model"},
