@@ -39,7 +39,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s A
 # An xmax is a transaction's number or, of a lock that several may share, the number of a list of them. They are counted
 # apart, and which it is can be told only by trying: a list that has been made yet has a positive age.
 _ROWS = sql.SQL("""
-SELECT t.ctid::text, m.xid::text::bigint, coalesce(m.mode, ''), jsonb_build_object({key})::text FROM ONLY {table} t,
+SELECT t.ctid::text, m.xid::text::bigint, coalesce(m.mode, ''), json_build_object({key})::text FROM ONLY {table} t,
   LATERAL (SELECT t.xmax, NULL::text WHERE t.xmax = ANY({xids}) UNION ALL
     SELECT xid, mode FROM pg_get_multixact_members(CASE WHEN t.xmax <> '0' AND mxid_age(t.xmax) > 0 THEN t.xmax END)
   ) m (xid, mode) WHERE m.xid = ANY({xids})
