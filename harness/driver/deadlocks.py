@@ -120,6 +120,8 @@ class Deadlocks:
             self._recorder.insert(index, turn, EventKind.DEADLOCK, client.name, blockers=names)
 
     def _explained(self, case: _Case) -> Event:
+        if not case.members[case.event.worker].victim:
+            return case.event  # seen by luck, and swallowed: what else was seen would be luck as well
         cycle = _in_order(case)
         rows = Words(self._observer, case.holding).rows(cycle)
         names = [m.worker for m in cycle]
