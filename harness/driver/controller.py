@@ -117,11 +117,12 @@ class _Run:
         self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
         self.doors = Doors(gatekeeper, plan.points, self.clients)
         self.effects = Effects(plan.points, len(plan.workers))
-        self.locks = Locks(observer, self.clients, owned=owned, told=owned and plan.watch is Watch.TOLD)
+        told = owned and plan.watch is Watch.TOLD
+        self.locks = Locks(observer, self.clients, owned=owned, told=told)
         countable = owned and observer.connection.info.server_version >= 150000
         closely = plan.watch is not Watch.PLAIN
         self.holdings = Holdings(observer, self.recorder, self.clients) if closely else None
-        self.deadlocks = Deadlocks(observer, self.recorder, self.clients, self.holdings, countable=countable)
+        self.deadlocks = Deadlocks(observer, self.recorder, self.clients, self.holdings, countable=countable, told=told)
         self.faults = Faults(observer, self.recorder, self.doors, bound_s=STEP_BOUND_S)
         self.waiting = Waiting(
             self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,
@@ -389,9 +390,11 @@ class _Run:
             self.recorder.note(EventKind.END, client.name, statement.name, message="stopped by the error")
 
     def _suspect_deadlock(self, client: Client) -> None:
-        """Its step is over; it took long enough to have been in a deadlock that its function has swallowed."""
+        """Its step is over; it took long enough to have been in a deadlock that its function has swallowed, or may have
+        been in one that was seen without any wait."""
         took = time.monotonic() - client.asked_at
-        if took > DEADLOCK_TIMEOUT_S and not client.deadlocked and self.effects.touches(client):
+        possible = took > DEADLOCK_TIMEOUT_S or self.effects.queues(client)
+        if possible and not client.deadlocked and self.effects.touches(client):
             self.deadlocks.suspect(client)
 
     # ------------------------------------------------------------------------------------------------- helpers

@@ -22,7 +22,7 @@ _SHORT_KEY = 100_000
 """A longer number in an advisory key is hardly one that somebody chose: it was made from an id or a hash of it, which
 says nothing and is another one in every execution."""
 
-FAILED = "failed with 40P01"
+FAILED, CAUGHT = "failed with 40P01", "its function caught the error"
 OR_LATER = " or later"
 """Stands behind a turn that is only the earliest possible one."""
 
@@ -39,6 +39,8 @@ _CONFLICTS = {
     _STRONG[3]: ("AccessShareLock", _ROW_SHARE, _ROW_EXCLUSIVE, _SHARE, *_STRONG),
 }
 """Modes of a lock that keep who asks for it in that mode waiting."""
+_ANY = _CONFLICTS[_STRONG[3]][1:]
+"""Those that may do so, when it is not known what was asked for; readers are in nobody's way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ class Words:
             return None, True
         if wanted.kind != "transaction":
             modes = self._holding.of(member.worker, (wanted.kind, wanted.ident, wanted.tid))
-            in_the_way = _CONFLICTS[wanted.mode] if wanted.kind == "relation" else None
+            in_the_way = _CONFLICTS.get(wanted.mode, _ANY) if wanted.kind == "relation" else None
             return next((h for h in modes if in_the_way is None or h.mode in in_the_way), None), True
         relation = self._observer.relation(wanted.table) if wanted.table else None
         if relation is None:

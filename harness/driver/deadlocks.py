@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.driver.client import Client, State
-from harness.driver.cycles import FAILED, Member, Words, members_told
+from harness.driver.cycles import CAUGHT, FAILED, Member, Words, members_told
 from harness.driver.holdings import Holding, Holdings
 from harness.driver.observer import Observer
 from harness.driver.phrases import Wanted, logged_wait
@@ -20,10 +20,12 @@ _FLUSH = "SELECT pg_catalog.pg_stat_force_next_flush()"
 
 @dataclass(slots=True, kw_only=True)
 class _Case:
-    """One deadlock. ``members``: by worker, as they were when it was noted. ``waits``: whom the others wait for.
-    ``certain``: the server has told who is in the cycle, and in which order."""
+    """One deadlock, or what may be one. ``members``: by worker, as they were when it was noted, the one that closed the
+    cycle first. ``waits``: whom the others wait for. ``certain``: the server has told who is in the cycle, and in which
+    order."""
 
-    event: Event
+    event: Event | None = None
+    closer: str
     members: dict[str, Member]
     waits: Mapping[str, frozenset[str]]
     holding: Holding | None
@@ -32,12 +34,12 @@ class _Case:
 
 class Deadlocks:
     """Notes each deadlock once. ``countable``: the server's count of them is ours alone. ``holdings``: of an execution
-    that is watched closely, so that it is known since when something is held.
+    that is watched closely, so that it is known since when something is held. ``told``: its sessions tell of waits.
 
-    A cycle of waits lasts one millisecond. When a function then swallows the error, and neither its session tells of
-    its waits nor was the controller quick enough to see the cycle, nothing tells but that count, and it is brought up
-    to date only when a session is idle: so statements that may have closed a cycle are remembered as suspects, and
-    `settle` asks at the end.
+    A cycle of waits lasts one millisecond; around a single table or advisory key there is not even a wait. When a
+    function then swallows the error, and neither its session tells of its waits nor was the controller quick enough to
+    see the cycle, nothing tells but that count, and it is brought up to date only when a session is idle: so statements
+    that may have closed a cycle are remembered as suspects, and `settle` asks at the end.
     """
 
     def __init__(
@@ -48,13 +50,14 @@ class Deadlocks:
         holdings: Holdings | None,
         *,
         countable: bool,
+        told: bool,
     ) -> None:
         self._observer, self._recorder, self._clients, self._countable = observer, recorder, clients, countable
-        self._holdings = holdings
+        self._holdings, self._told = holdings, told
         self._by_backend = {c.backend: c.name for c in clients}
         self._known: set[frozenset[int]] = set()
         self._cases: list[_Case] = []
-        self._suspects: list[tuple[int, int, Client, list[str]]] = []
+        self._suspects: list[tuple[int, int, Client, _Case]] = []
         self._victims: list[Client] = []
 
     def note(self, closer: Client) -> None:
@@ -67,14 +70,9 @@ class Deadlocks:
         self._known.add(key)
         names = [c.name for c in members]
         self._recorder.note(EventKind.DEADLOCK, closer.name, closer.statement.name, blockers=names)
-        self._cases.append(
-            _Case(
-                event=self._recorder.events[-1],
-                members={c.name: self._member(c) for c in members},
-                waits={c.name: frozenset(map(self._name, c.waits_for)) for c in members[1:]},
-                holding=self._holdings.now if self._holdings is not None else None,
-            )
-        )
+        case = self._case(members)
+        case.event = self._recorder.events[-1]
+        self._cases.append(case)
 
     def heard(self, client: Client) -> bool:
         """Whether the server has said that this worker's step, which is over now, has closed a cycle."""
@@ -82,10 +80,10 @@ class Deadlocks:
 
     def tell(self, client: Client, reply: Message) -> None:
         """The step of a worker is over that has closed a cycle; ``reply`` is its answer, or tells of a gate."""
-        case = next((c for c in reversed(self._cases) if c.event.worker == client.name), None)
+        case = next((c for c in reversed(self._cases) if c.closer == client.name), None)
         if case is None or case.members[client.name].victim:
             return
-        victim = FAILED if reply.get("sqlstate") == DEADLOCK_DETECTED else "its function caught the error"
+        victim = FAILED if reply.get("sqlstate") == DEADLOCK_DETECTED else CAUGHT
         wanted = next((w for w in _waits(client) if w.final), None)
         case.members[client.name] = replace(case.members[client.name], wanted=wanted, victim=victim)
         for told in members_told(reply, client.backend, self._by_backend):
@@ -102,13 +100,13 @@ class Deadlocks:
         members = self._members(client)
         if self._countable and len(members) > 1:
             place = len(self._recorder.events), self._recorder.turn
-            self._suspects.append((*place, client, [c.name for c in members]))
+            self._suspects.append((*place, client, self._case(members)))
 
     def settle(self) -> None:
         """When every session is idle: note the deadlock that was swallowed unseen, if there was one; and put together
         what is known of each."""
         for case in self._cases:
-            self._recorder.replace(case.event, self._explained(case))
+            self._explain(case)
         involved = [*self._victims, *(client for _, _, client, _ in self._suspects)]
         if not self._countable or not involved:
             return
@@ -116,17 +114,32 @@ class Deadlocks:
             if client.process.backend == client.backend:
                 client.process.ask({"do": "run", "sql": _FLUSH})
         if self._observer.new_deadlocks() and not self._known:
-            index, turn, client, names = self._suspects[0]
-            self._recorder.insert(index, turn, EventKind.DEADLOCK, client.name, blockers=names)
+            index, turn, client, case = self._suspects[0]
+            case.event = self._recorder.insert(
+                index, turn, EventKind.DEADLOCK, client.name, blockers=list(case.members)
+            )
+            if self._told:
+                _infer(case)
+            self._explain(case)
 
-    def _explained(self, case: _Case) -> Event:
-        if not case.members[case.event.worker].victim:
-            return case.event  # seen by luck, and swallowed: what else was seen would be luck as well
+    def _explain(self, case: _Case) -> None:
+        assert case.event is not None
+        if not case.members[case.closer].victim:
+            return  # seen by luck, and swallowed: what else was seen would be luck as well
         cycle = _in_order(case)
         rows = Words(self._observer, case.holding).rows(cycle)
         names = [m.worker for m in cycle]
-        order = [case.event.worker, *(c.name for c in self._clients if c.name != case.event.worker)]
-        return replace(case.event, blockers=tuple(n for n in order if n in names), cycle=rows)
+        order = [case.closer, *(c.name for c in self._clients if c.name != case.closer)]
+        blockers = tuple(n for n in order if n in names)
+        self._recorder.replace(case.event, replace(case.event, blockers=blockers, cycle=rows))
+
+    def _case(self, members: Sequence[Client]) -> _Case:
+        return _Case(
+            closer=members[0].name,
+            members={c.name: self._member(c) for c in members},
+            waits={c.name: frozenset(map(self._name, c.waits_for)) for c in members[1:]},
+            holding=self._holdings.now if self._holdings is not None else None,
+        )
 
     def _member(self, client: Client) -> Member:
         """A worker as it waits now; one that nobody holds up in its steps may already have gone on."""
@@ -165,10 +178,22 @@ def _waits(client: Client) -> list[Wanted]:
     return [w for w in found if w is not None]
 
 
+def _infer(case: _Case) -> None:
+    """What was not told of a deadlock between two that was seen without any wait: then who closed it holds the very
+    lock that the other one waits for, and asked for more of it."""
+    closer, *others = case.members.values()
+    wanted = others[0].wanted
+    if len(others) > 1 or wanted is None or wanted.kind not in ("relation", "advisory") or case.holding is None:
+        return
+    if case.holding.of(closer.worker, (wanted.kind, wanted.ident, wanted.tid)):
+        more = Wanted(mode="", kind=wanted.kind, ident=wanted.ident)
+        case.members[closer.worker] = replace(closer, wanted=more, victim=CAUGHT)
+
+
 def _in_order(case: _Case) -> list[Member]:
     """The members of the cycle, each waiting for the next, the one that closed it first. Where that cannot be told, all
     that are known to have waited, without saying for whom."""
-    closer = case.members[case.event.worker]
+    closer = case.members[case.closer]
     if case.certain:
         cycle = [closer]
         while (following := case.members[cycle[-1].holder]) is not closer:

@@ -164,6 +164,30 @@ CROSSINGS: dict[str, Case] = {
             " and waited for table t (ROW EXCLUSIVE, T4 s2: UPDATE t SET v = v || 'a' WHERE id = 1)",
         ),
     ),
+    "a shared table that both want to write, swallowed": (
+        crossing("LOCK t IN SHARE MODE", append("a", 1), "LOCK t IN SHARE MODE", swallow(append("b", 2))), order(FORTH),
+        closed(
+            "b", CAUGHT,
+            "b held table t (SHARE, since T3 s1: LOCK t IN SHARE MODE) and waited for table t"
+            " (T5 s2: DO $$ BEGIN UPDATE t SET v = v || 'b' WHERE id = 2; EXCEPTI…)",
+            "a held table t (SHARE, since T2 s1: LOCK t IN SHARE MODE)"
+            " and waited for table t (ROW EXCLUSIVE, T4 s2: UPDATE t SET v = v || 'a' WHERE id = 1)",
+        ),
+    ),
+    "a shared advisory key that both want for themselves, swallowed": (
+        crossing(
+            "SELECT pg_advisory_xact_lock_shared(1)", "SELECT pg_advisory_xact_lock(1)",
+            "SELECT pg_advisory_xact_lock_shared(1)", swallow("PERFORM pg_advisory_xact_lock(1)"),
+        ),
+        order(FORTH),
+        closed(
+            "b", CAUGHT,
+            "b held advisory lock 1 (SHARE, since T3 s1: SELECT pg_advisory_xact_lock_shared(1))"
+            " and waited for advisory lock 1 (T5 s2: DO $$ BEGIN PERFORM pg_advisory_xact_lock(1); EXCEPTION WHE…)",
+            "a held advisory lock 1 (SHARE, since T2 s1: SELECT pg_advisory_xact_lock_shared(1))"
+            " and waited for advisory lock 1 (EXCLUSIVE, T4 s2: SELECT pg_advisory_xact_lock(1))",
+        ),
+    ),
     "a row locked and written again, in part under a savepoint": (
         [
             worker(
