@@ -11,7 +11,7 @@ from harness.report.timeline import timeline
 from harness.report.words import SYMBOLS, culprits, effort, in_order, outcome, replay_command, seconds
 
 _MIN_TABLE = 8
-_MESSAGE_LINES = 8
+_MESSAGE_LINES = 10
 """A deadlock needs as many: who holds and who waits for what."""
 _MAX_OTHERS = 5
 _BADNESS = (Verdict.VIOLATION, Verdict.ERROR, Verdict.INCONCLUSIVE)

@@ -28,6 +28,8 @@ from harness.model import (
     Violation,
     Worker,
 )
+from harness.mutants.files import read_mutant
+from harness.mutants.setting import with_mutant
 from harness.report.results import results_json
 from harness.report.summary import red_summary
 from harness.stage import Stage, Stages
@@ -36,6 +38,7 @@ from harness.strategies.replay import Replay
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
+MUTANTS = Path(__file__).parents[2] / "sql" / "mutants"
 TABLES = """
 CREATE TABLE job (name text PRIMARY KEY, n int); INSERT INTO job VALUES ('j1', 0);
 CREATE TABLE balance (name text PRIMARY KEY, n int); INSERT INTO balance VALUES ('alice', 0);
@@ -167,6 +170,31 @@ def test_a_campaign_reports_what_the_confirming_replay_has_seen(opened: Open, tm
     red = replace(run, scenarios=(replace(result, verdict=result.observed, expect=()),))
     screen = " ".join(" ".join(red_summary(red, "", 200, 40)).split())
     assert deadlock.message in screen
+
+
+SHIPPED = (
+    "w1 held row (job_id j1) of story_jobs (FOR UPDATE, since T2 refund_job_atomic:19: ",
+    "and waited for row (user_id alice) of user_balances (FOR UPDATE, T10 refund_balance_atomic:16: ",
+    "w2 held row (user_id alice) of user_balances (FOR UPDATE, since T7 complete_job_atomic:18: ",
+    "and waited for row (job_id j1) of story_jobs (FOR UPDATE, T9 complete_job_atomic:23: ",
+)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "victim"),
+    [
+        ("lock_order_swapped", "closed the cycle and failed with 40P01"),
+        ("deadlock_swallowed", "closed the cycle and its function caught the error"),
+    ],
+)
+def test_the_shipped_variants_name_job_and_balance(opened: Open, mutant: str, victim: str) -> None:
+    """Through a nested function, on rows whose ids are made anew for every execution."""
+    variant = with_mutant(read_mutant(MUTANTS / f"{mutant}.sql"), None)
+    result = run_campaign(variant, opened(variant), Options(), Silent(), "18")
+    [deadlock] = [v for e in result.counterexamples for v in e.violations if v.check == "deadlock"]
+    assert f"w1 and w2 waited for each other: w1.refund {victim}; " in deadlock.message
+    places = [deadlock.message.index(part) for part in SHIPPED]
+    assert places == sorted(places)
 
 
 def test_whose_worker_may_die_as_it_waits_does_not_tell() -> None:
