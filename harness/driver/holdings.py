@@ -18,6 +18,7 @@ from harness.driver.client import Client
 from harness.driver.observer import Observer
 from harness.driver.phrases import Wanted
 from harness.driver.recorder import Recorder
+from harness.errors import DriverError
 from harness.model import EventKind
 
 _LARGEST = 1 << 20
@@ -33,7 +34,8 @@ SELECT n.nspname, c.relname, coalesce(
    ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey) WHERE i.indrelid = c.oid AND i.indisprimary),
   (SELECT array_agg(attname::text) FROM (SELECT attname FROM pg_attribute
    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum LIMIT 1) first), '{}')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s AND c.relkind = 'r'
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = %s AND c.relkind = 'r' AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND pg_relation_size(c.oid) <= %s
 """
 # An xmax is a transaction's number or, of a lock that several may share, the number of a list of them. They are counted
@@ -95,20 +97,32 @@ class Holdings:
     def __init__(self, observer: Observer, recorder: Recorder, clients: Sequence[Client]) -> None:
         self._connection, self._recorder, self._clients = observer.connection, recorder, clients
         self._tables: dict[int, tuple[str, str, list[str]] | None] = {}
+        self._reading = 0
+        """The table (oid) whose rows are being asked for; 0: none yet."""
         self.now = Holding(locks={}, rows={}, owners={}, waits={})
 
     def look(self) -> None:
         """To be called when a turn has ended. What cannot be read is left out."""
         names = {c.backend: c.name for c in self._clients}
-        # Whatever the database's default is: a serializable reader would take part in what it looks at.
+        while not self._looked(names):
+            pass
+
+    def _looked(self, names: Mapping[int, str]) -> bool:
+        """False when a table turned out not to be readable, as none will be asked for twice."""
+        self._reading = 0
         try:
+            # Whatever the database's default is: a serializable reader would take part in what it looks at.
             self._connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
             self._look(names)
-        except psycopg.DatabaseError:  # a table that was dropped, or locked, a moment ago
-            pass
+        except psycopg.DatabaseError as e:
+            if not self._reading or self._connection.closed:
+                raise DriverError(f"the server does not answer the observer: {e.diag.message_primary or e}") from None
+            self._tables[self._reading] = None
+            return False
         finally:
             if not self._connection.closed:
                 self._connection.execute("ROLLBACK")
+        return True
 
     def _look(self, names: Mapping[int, str]) -> None:
         found: dict[tuple[str, Lock], dict[str, Held]] = {}
@@ -157,6 +171,7 @@ class Holdings:
         table = self._tables[oid]
         if table is None or not xids:
             return
+        self._reading = oid
         schema, name, columns = table
         key = sql.SQL(", ").join(
             sql.SQL("{}, t.{}").format(sql.Literal(column), sql.Identifier(column)) for column in columns

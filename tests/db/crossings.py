@@ -188,6 +188,22 @@ CROSSINGS: dict[str, Case] = {
             " and waited for advisory lock 1 (EXCLUSIVE, T4 s2: SELECT pg_advisory_xact_lock(1))",
         ),
     ),
+    "beside tables that nobody else may read": (
+        [
+            worker(
+                "a", "BEGIN", "CREATE TEMPORARY TABLE mine (i int) ON COMMIT DROP", append("a", 1), append("a", 2),
+                "COMMIT",
+            ),
+            worker("b", "BEGIN", append("b", 2), append("b", 1), "COMMIT"),
+        ],
+        order("a.s0 a.s1 a.s2 b.s0 b.s1 a.s3 b.s2 a.s4"),
+        closed(
+            "b", FAILED,
+            UPDATES[1].format("T4", "T6"),
+            "a held row (id 1) of t (since T2 s2: UPDATE t SET v = v || 'a' WHERE id = 1)"
+            " and waited for row (id 2) of t (UPDATE, T5 s3: UPDATE t SET v = v || 'a' WHERE id = 2)",
+        ),
+    ),
     "a row locked and written again, in part under a savepoint": (
         [
             worker(

@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 from crossings import CROSSINGS, FORTH, SETUP, TABLES
 from plans import order, plan, words, worker
+from psycopg.conninfo import make_conninfo
+from races import locker
 
 from harness.checks.cycles import deadlock_message
 from harness.driver.controller import Controller
@@ -120,6 +122,33 @@ def test_ids_of_the_execution_go_by_their_names(controller: Controller) -> None:
     [message] = said
     assert "a held row (owner alice, job j1) of jobs (since T2 s1: UPDATE jobs SET n = 1 WHERE job = 'j1')" in message
     assert "and waited for row (owner alice, job other) of jobs" in message
+
+
+def test_a_table_that_may_not_be_read_hides_nothing_of_the_others(
+    controller: Controller, target: EmbeddedTarget
+) -> None:
+    run = controller.observer.connection.execute
+    run(
+        "CREATE ROLE clerk LOGIN; CREATE TABLE secret (n int);"
+        "GRANT ALL ON t TO clerk; GRANT SELECT ON u TO clerk; GRANT INSERT ON secret TO clerk"
+    )
+    [(name,)] = run("SELECT current_database()").fetchall()
+    workers = [
+        worker("a", "BEGIN", "INSERT INTO secret VALUES (1)", *(s.sql for s in locker("a", 1, 2).statements[1:])),
+        locker("b", 2, 1),
+    ]
+    steps = order("a.s0 a.s1 a.s2 b.s0 b.s1 a.s3 b.s2 a.s4")
+    setup = "TRUNCATE t; INSERT INTO t VALUES (1, ''), (2, '')"
+    try:
+        with WorkerPool() as pool:
+            made = Controller(pool, make_conninfo(target.conninfo(name), user="clerk"), owned=True)
+            events = made.execute(replace(plan(*workers, setup=setup), watch=Watch.HELD), Fixed(steps)).history.events
+            made.close()
+    finally:
+        run("DROP OWNED BY clerk; DROP ROLE clerk; DROP TABLE secret")
+    [event] = [e for e in events if e.kind is EventKind.DEADLOCK]
+    rows = {row["worker"]: (row["holds"], row["held_since"]) for row in event.cycle}
+    assert rows == {"a": ("row (id 1) of t", "T2"), "b": ("row (id 2) of t", "T4")}
 
 
 def test_a_session_that_has_told_of_its_waits_is_as_it_was_before(controller: Controller) -> None:
