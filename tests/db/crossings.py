@@ -223,18 +223,16 @@ CROSSINGS: dict[str, Case] = {
     "a row let go by a savepoint and taken again": (
         [
             worker(
-                "a", "BEGIN", "SAVEPOINT one", append("a", 1), "ROLLBACK TO one", append("a", 1), append("a", 2),
-                "COMMIT",
+                "a", "BEGIN", append("a", 3), "SAVEPOINT one", append("a", 1), "ROLLBACK TO one", append("a", 1),
+                append("a", 2), "COMMIT",
             ),
             worker("b", "BEGIN", append("b", 2), append("b", 1), "COMMIT"),
         ],
-        order("a.s0 a.s1 a.s2 a.s3 a.s4 b.s0 b.s1 a.s5 b.s2 a.s6"),
+        order("a.s0 a.s1 a.s2 a.s3 a.s4 a.s5 b.s0 b.s1 a.s6 b.s2 a.s7"),
         closed(
-            "b", FAILED,
-            "b held row (id 2) of t (since T6 s1: UPDATE t SET v = v || 'b' WHERE id = 2)"
-            " and waited for row (id 1) of t (UPDATE, T8 s2: UPDATE t SET v = v || 'b' WHERE id = 1)",
-            "a held row (id 1) of t (since T4 s4: UPDATE t SET v = v || 'a' WHERE id = 1)"
-            " and waited for row (id 2) of t (UPDATE, T7 s5: UPDATE t SET v = v || 'a' WHERE id = 2)",
+            "b", FAILED, UPDATES[1].format("T7", "T9"),
+            "a held row (id 1) of t (since T5 s5: UPDATE t SET v = v || 'a' WHERE id = 1)"
+            " and waited for row (id 2) of t (UPDATE, T8 s6: UPDATE t SET v = v || 'a' WHERE id = 2)",
         ),
     ),
     "inside a function": (
