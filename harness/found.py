@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from harness.checks import judge
+from harness.checks.ending import DEADLOCK
+from harness.driver.plan import Watch
 from harness.errors import DriverError, NondeterminismError
-from harness.model import Choice, Decision, Execution, Order, Schedule, Violation
+from harness.model import Action, Choice, Decision, Execution, Order, Schedule, Violation
 from harness.shrink import shrink
 from harness.stage import Stage
 from harness.strategies.replay import Replay
@@ -26,15 +28,22 @@ class Found:
 
 
 def confirmed(stage: Stage, execution: Execution, order: Order | None, violations: Sequence[Violation]) -> Found:
-    """Replay ``execution`` exactly. Raises `NondeterminismError` when the same choices lead to another verdict."""
+    """Replay ``execution`` exactly. Raises `NondeterminismError` when the same choices lead to another verdict.
+
+    Of a deadlock the replay, watched closely, knows more: it stands for what it repeats.
+    """
     checks = {v.check for v in violations}
-    again, since = stage.replay(Replay(execution.schedule, exact=True), seed=execution.schedule.seed)
-    seen = {v.check for r in judge(stage.context(again, order)) for v in r.violations}
+    watch = watch_for(execution.schedule, checks)
+    again, since = stage.replay(Replay(execution.schedule, exact=True), seed=execution.schedule.seed, watch=watch)
+    found = [v for r in judge(stage.context(again, order)) for v in r.violations]
+    seen = {v.check for v in found}
     if seen != checks:
         raise NondeterminismError(
             f"{stage.scenario.name}: schedule {execution.number + 1} violated {', '.join(sorted(checks))}; "
             f"its replay violated {', '.join(sorted(seen)) or 'nothing'}"
         )
+    if watch is not Watch.PLAIN:
+        execution, violations = replace(again, number=execution.number), found
     told = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in violations)
     return Found(execution=execution, violations=told)
 
@@ -48,14 +57,13 @@ def kept(
     save: Callable[[Found], str],
 ) -> tuple[Found, str]:
     """What is known in the end of a violation, and where ``save`` has put it: saved before anything else is tried with
-    it, then confirmed, and unless ``target`` is empty made smaller (see `shrunk`) and saved in its place. Raises
+    it, then confirmed, unless ``target`` is empty made smaller (see `shrunk`), and saved in its place. Raises
     `NondeterminismError`."""
-    path = save(Found(execution=execution, violations=tuple(violations)))
+    save(Found(execution=execution, violations=tuple(violations)))
     found = confirmed(stage, execution, order, violations)
     if target:
         found = shrunk(stage, found, target)
-        path = save(found)
-    return found, path
+    return found, save(found)
 
 
 def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
@@ -108,6 +116,13 @@ def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
         return replace(confirmed(stage, again, None, violations), without=best.without)
     finally:
         stage.leave_out(frozenset())
+
+
+def watch_for(schedule: Schedule, checks: Collection[str]) -> Watch:
+    """How closely to watch a replay that is to violate ``checks``."""
+    if DEADLOCK not in checks:
+        return Watch.PLAIN
+    return Watch.TOLD if all(d.choice.action is Action.RUN for d in schedule.decisions) else Watch.HELD
 
 
 def _schedule(choices: Sequence[Choice], seed: int) -> Schedule:

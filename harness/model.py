@@ -502,8 +502,9 @@ class Event:
     """One thing that happened. ``turn`` is the index of the decision (T0, T1, …) during which it did.
 
     ``answer``: rows of the statement. ``blockers``: names of the workers waited for. ``ledger``: committed state
-    (of a server's crash: what that was before, where it could be read). ``at_us``: microseconds since the execution
-    began; the only volatile field.
+    (of a server's crash: what that was before, where it could be read). ``cycle``: of a deadlock, as far as the server
+    told: who holds what and waits for what, a row per worker, each waiting for what the next one holds; see
+    `harness/checks/cycles.py`. ``at_us``: microseconds since the execution began; the only volatile field.
     """
 
     kind: EventKind
@@ -516,6 +517,7 @@ class Event:
     message: str | None = None
     blockers: tuple[str, ...] = ()
     ledger: Ledger | None = None
+    cycle: tuple[Row, ...] = ()
     at_us: int = 0
 
 

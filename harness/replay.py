@@ -12,6 +12,7 @@ from harness.checks import judge
 from harness.crash import crashing
 from harness.driver.pool import WorkerPool
 from harness.errors import NondeterminismError, UsageError
+from harness.found import watch_for
 from harness.isolation import at_level
 from harness.matrix.retry import INSIDE, retried
 from harness.model import Case, Execution, Order, Scenario, Search, Violation
@@ -78,7 +79,8 @@ def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: i
         stage.leave_out(frozenset(saved.without))
         for _ in range(times):
             strategy = Replay(saved.schedule, exact=exact)
-            execution, since = stage.replay(strategy, seed=saved.schedule.seed)
+            watch = watch_for(saved.schedule, saved.checks)
+            execution, since = stage.replay(strategy, seed=saved.schedule.seed, watch=watch)
             found = [v for r in judge(stage.context(execution, order)) for v in r.violations]
             violations = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in found)
             adapted = adapted or strategy.adapted

@@ -16,7 +16,7 @@ from harness.driver.crashes import Crash
 from harness.driver.levels import with_level
 from harness.driver.names import Names
 from harness.driver.observer import Reading
-from harness.driver.plan import Plan
+from harness.driver.plan import Plan, Watch
 from harness.driver.pool import WorkerPool
 from harness.driver.restore import Restorer
 from harness.driver.threads import release_threads
@@ -162,9 +162,11 @@ class Stage:
         conninfo = with_level(self._target.conninfo(self._database), self._asked_isolation)
         return release_threads(plan, self.controller.observer, conninfo, seed=seed)
 
-    def replay(self, strategy: Strategy, *, seed: int) -> tuple[Execution, Mapping[str, int]]:
-        """An execution with ids of its own, beside the campaign's numbering, watched closely: also gives the turn since
-        which each SQL invariant that is broken in the end was broken."""
+    def replay(
+        self, strategy: Strategy, *, seed: int, watch: Watch = Watch.PLAIN
+    ) -> tuple[Execution, Mapping[str, int]]:
+        """An execution with ids of its own, beside the campaign's numbering; also gives the turn since which each SQL
+        invariant that is broken in the end was broken."""
         number = self.next_number()
         since: dict[str, int] = {}
 
@@ -175,7 +177,7 @@ class Stage:
             for name in broken:
                 since.setdefault(name, turn)
 
-        return self._run(self.scenario.workers, strategy, number, seed, look, inside=True), since
+        return self._run(self.scenario.workers, strategy, number, seed, look, inside=True, watch=watch), since
 
     def context(self, execution: Execution, order: Order | None) -> Context:
         """What the checks get to see. To be judged before the next execution begins."""
@@ -225,10 +227,11 @@ class Stage:
         on_change: Callable[[int], None] | None = None,
         *,
         inside: bool = False,
+        watch: Watch = Watch.PLAIN,
     ) -> Execution:
         timers: frozenset[Timer] = frozenset()
         while True:
-            plan = self._planned(workers, number, timers, inside=inside)
+            plan = replace(self._planned(workers, number, timers, inside=inside), watch=watch)
             try:
                 return self.controller.execute(plan, strategy, seed=seed, on_change=on_change)
             except RewindError as again:

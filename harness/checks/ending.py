@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from harness.checks.cycles import deadlock_message
 from harness.checks.protocol import Context
 from harness.model import CheckResult, EventKind, Violation
+
+DEADLOCK = "deadlock"
+"""The name of the check."""
 
 
 def liveness(context: Context) -> CheckResult:
@@ -26,12 +30,12 @@ def deadlock(context: Context) -> CheckResult:
     """A deadlock is a finding of its own, even when the ledger survives it."""
     violations = tuple(
         Violation(
-            check="deadlock",
-            message=f"{' and '.join(e.blockers)} waited for each other: {e.worker}.{e.step} closed the cycle",
-            witness=({"closed by": f"{e.worker}.{e.step}", "workers": list(e.blockers)},),
+            check=DEADLOCK,
+            message=deadlock_message(e),
+            witness=({"closed by": f"{e.worker}.{e.step}", "workers": list(e.blockers)}, *e.cycle),
             turn=e.turn,
         )
         for e in context.execution.history.events
         if e.kind is EventKind.DEADLOCK
     )
-    return CheckResult(check="deadlock", examined=1, violations=violations)
+    return CheckResult(check=DEADLOCK, examined=1, violations=violations)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.driver.client import Client
 from harness.driver.gatekeeper import Gatekeeper
-from harness.driver.plan import Plan
+from harness.driver.plan import Plan, Watch
 from harness.driver.pool import WorkerPool, WorkerProcess
 from harness.errors import DriverError, UserSqlError
 from harness.model import Worker
@@ -71,6 +71,7 @@ def _sessions(
                 "sigterm": worker.on_sigterm.value,
                 "owned": owned,
                 "gated": plan.points is not None,
+                "telling": owned and plan.watch is Watch.TOLD,
             }
         )
     for worker, process in zip(workers, processes, strict=True):
@@ -84,6 +85,7 @@ def _sessions(
             gatekeeper.hold(process.backend, reply["turn"] + 1)
         elif gatekeeper is not None:
             gatekeeper.open(process.backend)
+        process.waits.clear()
         process.dirty = any(s.session_state for s in worker.statements)
         turns.append(reply["turn"])
     if gatekeeper is not None:

@@ -17,16 +17,17 @@ from harness.driver.attempts import next_attempt
 from harness.driver.casting import cast, recast
 from harness.driver.client import Client, State, meets
 from harness.driver.crashes import Crash, Crashes
-from harness.driver.deadlocks import Deadlocks
+from harness.driver.deadlocks import DEADLOCK_DETECTED, Deadlocks
 from harness.driver.doors import MAX_STEPS, Doors
 from harness.driver.effects import Effects
 from harness.driver.faults import Faults
 from harness.driver.gatekeeper import Gatekeeper
+from harness.driver.holdings import Holdings
 from harness.driver.levels import with_level
 from harness.driver.locks import Locks
 from harness.driver.network import Network
 from harness.driver.observer import LedgerLockedError, Observer
-from harness.driver.plan import Plan
+from harness.driver.plan import Plan, Watch
 from harness.driver.pool import WorkerPool
 from harness.driver.recorder import Recorder
 from harness.driver.splice import Splicer
@@ -55,7 +56,6 @@ LAST_LOOK_S = 0.02
 """The longest pause between two looks."""
 DEADLOCK_TIMEOUT_S = 0.0009
 """A statement that was answered sooner cannot have been in a deadlock."""
-DEADLOCK_DETECTED = "40P01"
 STEP_BOUND_S = 30.0
 """How long one step may take before the harness gives up on the execution."""
 
@@ -143,9 +143,12 @@ class _Run:
         self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
         self.doors = Doors(gatekeeper, plan.points, self.clients)
         self.effects = Effects(plan.points, len(plan.workers))
-        self.locks = Locks(observer, self.clients, owned=owned)
+        told = owned and plan.watch is Watch.TOLD
+        self.locks = Locks(observer, self.clients, owned=owned, told=told)
         countable = owned and observer.connection.info.server_version >= 150000
-        self.deadlocks = Deadlocks(observer, self.recorder, self.clients, countable=countable)
+        closely = plan.watch is not Watch.PLAIN
+        self.holdings = Holdings(observer, self.recorder, self.clients) if closely else None
+        self.deadlocks = Deadlocks(observer, self.recorder, self.clients, self.holdings, countable=countable, told=told)
         exact = plan.points is None
         self.timers = Timers(plan.timers, plan.timeout_ms)
         timeouts = Timeouts(
@@ -184,8 +187,10 @@ class _Run:
             self.committed = False
             client = self._client(choice.worker)
             over = [c for c in self.clients if c.over]
+            # Who is watched closely stops at every gate: a backend that has run ahead holds what its turns do not tell.
+            ahead = strategy.ahead() if self.holdings is None else 0
             try:
-                self._take(client, choice, strategy.ahead())
+                self._take(client, choice, ahead)
                 self.timers.check()
             except RewindError as e:
                 e.taken = (*self.decisions, Decision(choice=choice, enabled=enabled))
@@ -198,6 +203,8 @@ class _Run:
             strategy.observe(self.effects.turn())
             if self.committed:
                 self._note_ledger()
+            if self.holdings is not None:
+                self.holdings.look()
         else:
             raise DriverError(f"an execution took more than {MAX_STEPS} steps")
         return self._finish(seed)
@@ -374,6 +381,10 @@ class _Run:
         if "late" in reply:
             raise RewindError(f"{client.choice}: its timeout of {self.timers.ms} ms struck beside it")
         self.waiting.note_woken(client)
+        if self.deadlocks.heard(client) or reply.get("sqlstate") == DEADLOCK_DETECTED:
+            self.waiting.note_deadlock(client)
+            self.deadlocks.tell(client, reply)
+        client.process.waits.clear()
         if "gate" in reply:
             assert self.plan.points is not None
             self._suspect_deadlock(client)
@@ -415,8 +426,6 @@ class _Run:
 
     def _failed(self, client: Client, reply: Message) -> None:
         statement = client.statement
-        if reply["sqlstate"] == DEADLOCK_DETECTED:
-            self.waiting.note_deadlock(client)
         self.recorder.note(
             EventKind.FAIL, client.name, statement.name, sqlstate=reply["sqlstate"], message=reply["error"]
         )
@@ -442,9 +451,11 @@ class _Run:
             self.recorder.note(EventKind.END, client.name, statement.name, message="stopped by the error")
 
     def _suspect_deadlock(self, client: Client) -> None:
-        """Its step is over; it took long enough to have been in a deadlock that its function has swallowed."""
+        """Its step is over; it took long enough to have been in a deadlock that its function has swallowed, or may have
+        been in one that was seen without any wait."""
         took = time.monotonic() - client.asked_at
-        if took > DEADLOCK_TIMEOUT_S and not client.deadlocked and self.effects.touches(client):
+        possible = took > DEADLOCK_TIMEOUT_S or self.effects.queues(client)
+        if possible and not client.deadlocked and self.effects.touches(client):
             self.deadlocks.suspect(client)
 
     # ------------------------------------------------------------------------------------------------- helpers

@@ -98,6 +98,13 @@ class Effects:
         """Whether the step that ``client`` is in touches any table."""
         return bool(self._sessions[client.name].piece)
 
+    def queues(self, client: Client) -> bool:
+        """Whether the step that ``client`` is in may wait for what is locked as a whole: a table, an advisory key. Who
+        holds that already, and asks for more of it, may be refused at once."""
+        session = self._sessions[client.name]
+        touched = session.touched
+        return bool(touched.excludes or touched.everything or (touched.writes | session.kept) & _ADVISORY)
+
     def waits(self) -> None:
         """Somebody has begun to wait in this turn, or fell victim to a deadlock."""
         self._turn.footprint = self._turn.footprint | _WAIT

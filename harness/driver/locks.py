@@ -23,11 +23,11 @@ Waits = Mapping[int, tuple[int, ...]]
 
 
 class Locks:
-    """The waits of one execution. ``orphans``: backends of dead workers that were waiting when their client died, and
-    that go on when they are set free."""
+    """The waits of one execution. ``told``: its sessions tell what they wait for. ``orphans``: backends of dead workers
+    that were waiting when their client died, and that go on when they are set free."""
 
-    def __init__(self, observer: Observer, clients: Sequence[Client], *, owned: bool) -> None:
-        self._observer, self._clients, self._owned = observer, clients, owned
+    def __init__(self, observer: Observer, clients: Sequence[Client], *, owned: bool, told: bool = False) -> None:
+        self._observer, self._clients, self._owned, self._told = observer, clients, owned, told
         self._by_backend = {c.backend: c for c in clients}
         self.orphans: list[Client] = []
 
@@ -66,6 +66,8 @@ class Locks:
             time.sleep(0.0002)
         for client in waiting:
             client.checked = True
+            if self._told:
+                client.process.caught_up()  # and passes on what the server has said of this wait
 
     def freeze(self, acting: Client) -> list[Client]:
         """Stop all waiting backends but the one that asked first, in that order, so that who wakes first is a rule. On

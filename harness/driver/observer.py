@@ -30,6 +30,14 @@ SELECT pid, locktype, coalesce(relation::regclass::text, '') AS relation, mode, 
 FROM pg_locks WHERE pid = ANY($1::int[]) AND locktype <> 'virtualxid' AND mode <> 'SIReadLock'
 ORDER BY pid, locktype, relation, mode
 """
+_BY_OID: LiteralString = """
+SELECT coalesce(i.indrelid, c.oid)::regclass::text, CASE WHEN i.indrelid IS NULL THEN '' ELSE c.relname END,
+  coalesce(i.indrelid, c.oid)::bigint
+FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid WHERE c.oid = %s
+"""
+_BY_NAME: LiteralString = _BY_OID.replace(
+    "c.oid = %s", "c.relname = %s AND c.relnamespace <> 'pg_catalog'::regnamespace"
+)
 _TABLES = """
 SELECT format('%%I.%%I', n.nspname, c.relname) AS table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
@@ -128,6 +136,12 @@ class Observer:
             {"worker": pids[int(pid)], "locktype": kind, "relation": relation, "mode": mode, "granted": granted == "t"}
             for pid, kind, relation, mode, granted in self._quickly(_LOCKS, _array(pids))
         )
+
+    def relation(self, named: int | str) -> tuple[str, str, int] | None:
+        """(table, index or "", oid of the table) of a table or index, known by its oid or by its name without schema;
+        None when there is none, or when several have that name."""
+        found = self._ask(_BY_OID if isinstance(named, int) else _BY_NAME, named)
+        return (found[0][0], found[0][1], found[0][2]) if len(found) == 1 else None
 
     def new_deadlocks(self) -> int:
         """Deadlocks in this database since the last call, as far as the sessions concerned have reported them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from harness.driver.names import Names
 from harness.driver.observer import Reading
@@ -31,6 +32,17 @@ class Points:
     """What the end of a transaction may still run: deferred constraints and triggers."""
 
 
+class Watch(Enum):
+    """How closely an execution is watched, so that a deadlock can be explained. ``HELD``: after every turn, what each
+    worker holds. ``TOLD``: each session also tells its client what it waits for, which alone gives the row where a
+    function swallows the error. Not for an execution in which a worker may die as it waits: by telling, its backend
+    would learn of that. Needs a server of ours (``HELD`` is what it comes to elsewhere)."""
+
+    PLAIN = auto()
+    HELD = auto()
+    TOLD = auto()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One execution's input: SQL with this execution's ids already in it. ``state``: how its ledger is read.
@@ -45,3 +57,4 @@ class Plan:
     points: Points | None = None
     timers: frozenset[Timer] = frozenset()
     timeout_ms: int = FIRST_MS
+    watch: Watch = Watch.PLAIN

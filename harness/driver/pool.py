@@ -31,6 +31,8 @@ class WorkerProcess:
         self.wire = Wire(sock)
         self._kept: list[Message | None] = []
         self._pings = 0
+        self.waits: list[Message] = []
+        """What the server has told of waits for locks in the statement in hand, so far as it has been passed on."""
         self.alive = True
         self.dirty = False
         """Its session holds something that a statement left there."""
@@ -109,6 +111,8 @@ class WorkerProcess:
             raise DriverError(f"worker process {self.pid} was silent for {REPLY_BOUND_S:.0f} s") from None
         if message is None:
             self.alive = False
+        else:
+            self.waits += message.pop("waits", ())
         return message
 
     def signal(self, number: signal.Signals) -> None:

@@ -49,13 +49,22 @@ class Recorder:
             )
         )
 
-    def insert(self, index: int, turn: int, kind: EventKind, worker: str, *, blockers: Iterable[str]) -> None:
+    def insert(self, index: int, turn: int, kind: EventKind, worker: str, *, blockers: Iterable[str]) -> Event:
         """Note what is known only now, before the event at ``index`` (of the same worker and step)."""
         late = self.events[index]
         event = Event(
             kind=kind, turn=turn, worker=worker, step=late.step, blockers=tuple(blockers), at_us=late.at_us
         )  # fmt: skip
         self.events.insert(index, event)
+        return event
+
+    def latest(self, worker: str, *kinds: EventKind) -> Event | None:
+        """The last event of these kinds that a worker has had."""
+        return next((e for e in reversed(self.events) if e.worker == worker and e.kind in kinds), None)
+
+    def replace(self, old: Event, new: Event) -> None:
+        """Put ``new``, of which more is known, where ``old`` stands."""
+        self.events[next(i for i, e in enumerate(self.events) if e is old)] = new
 
     def ledger(self, rows: Mapping[str, tuple[Row, ...]]) -> Ledger:
         """Rows as read from the database → a ledger with names."""

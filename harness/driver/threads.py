@@ -11,6 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -18,14 +19,16 @@ from psycopg import pq, sql
 
 from harness.driver.attempts import is_last_of_attempt, next_attempt
 from harness.driver.client import meets
-from harness.driver.controller import DEADLOCK_DETECTED, STEP_BOUND_S
+from harness.driver.controller import STEP_BOUND_S
+from harness.driver.cycles import Member, Words, members_told
+from harness.driver.deadlocks import DEADLOCK_DETECTED
 from harness.driver.observer import Observer
 from harness.driver.plan import Plan
 from harness.driver.recorder import Recorder
 from harness.driver.wire import Message
 from harness.driver.worker import error_of, rows_of
 from harness.errors import DriverError, UserSqlError
-from harness.model import EventKind, Execution, History, Liveness, Schedule, StatementKind, Worker
+from harness.model import Event, EventKind, Execution, History, Liveness, Schedule, StatementKind, Worker
 
 _LEAVE_BOUND_S = 5.0
 
@@ -44,6 +47,7 @@ def release_threads(plan: Plan, observer: Observer, conninfo: str, *, seed: int 
         sessions = [stack.enter_context(contextlib.closing(_connected(w, conninfo))) for w in plan.workers]
         threads = _Threads(plan.workers, sessions, recorder)
         threads.run(observer)
+        threads.explain(observer)
         names = {s.info.backend_pid: w.name for s, w in zip(sessions, plan.workers, strict=True) if not s.closed}
         liveness = Liveness(idle_in_transaction=threads.in_transaction, locks=observer.locks(names))
     closing = recorder.ledger(observer.read(plan.state, plan.names.values))
@@ -64,6 +68,8 @@ class _Threads:
         self._under_way = {w.name for w in workers}
         self._over = {w.name: threading.Event() for w in workers}
         self._failed: list[BaseException] = []
+        self._backends = [s.info.backend_pid for s in sessions]
+        self._deadlocks: list[tuple[Event, list[Member]]] = []
 
     @property
     def in_transaction(self) -> tuple[str, ...]:
@@ -137,14 +143,33 @@ class _Threads:
                     return
 
     def _note_failure(self, worker: Worker, i: int, reply: Message, beside: Sequence[str]) -> None:
-        """``beside``: the workers that were under way when the statement was sent, itself included. Who else was in a
-        cycle the server does not tell: some of these. By now they may have ended, since the error set them free."""
+        """``beside``: the workers that were under way when the statement was sent, itself included: where the server
+        does not tell who was in a cycle, some of these. By now they may have ended, since the error set them free."""
         if reply["sqlstate"] == DEADLOCK_DETECTED:
-            self._note(EventKind.DEADLOCK, worker, i, blockers=tuple(beside))
+            self._note_deadlock(worker, i, reply, beside)
         self._note(EventKind.FAIL, worker, i, message=reply["error"], sqlstate=reply["sqlstate"])
         again = next_attempt(worker, i, reply["sqlstate"])
         if not worker.keep_going and again is None and not is_last_of_attempt(worker, i):
             self._note(EventKind.END, worker, i, message="stopped by the error")
+
+    def _note_deadlock(self, worker: Worker, i: int, reply: Message, beside: Sequence[str]) -> None:
+        names = {pid: w.name for w, pid in zip(self._workers, self._backends, strict=True)}
+        pid = next(pid for pid, name in names.items() if name == worker.name)
+        cycle = members_told(reply, pid, names)
+        told = {m.worker for m in cycle}
+        with self._lock:
+            begun = self._recorder.latest(worker.name, EventKind.INVOKE)
+            blockers = [w.name for w in self._workers if w.name in told] or beside
+            self._recorder.note(EventKind.DEADLOCK, worker.name, worker.statements[i].name, blockers=blockers)
+            if cycle:
+                cycle[0] = replace(cycle[0], begun=begun)
+                self._deadlocks.append((self._recorder.events[-1], cycle))
+
+    def explain(self, observer: Observer) -> None:
+        """Put what is known of each deadlock into the history, once all have ended."""
+        words = Words(observer, None)
+        for event, cycle in self._deadlocks:
+            self._recorder.replace(event, replace(event, cycle=words.rows(cycle)))
 
     def _note(self, kind: EventKind, worker: Worker, i: int, **what: Any) -> None:
         with self._lock:

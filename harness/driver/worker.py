@@ -19,6 +19,7 @@ from psycopg import pq
 from psycopg.pq import abc
 
 from harness.driver.cut import cut
+from harness.driver.phrases import HUSH, TELL
 from harness.driver.wire import Message, Wire
 from harness.model import GATE_SQLSTATE, TURN_SEQUENCE
 
@@ -29,6 +30,9 @@ _BOOLEAN = 16
 _COPY = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 _BAD = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 _ARRIVED = GATE_SQLSTATE.encode()
+_SLEEP = b"ProcSleep"
+"""Where in the server's source it speaks of waits for locks, to a session that is to tell of them."""
+_DEADLOCK_DETECTED = "40P01"
 _FIRST_TURN = 1_000_000_001
 """Turn numbers are half of an advisory key: they start where no application's own keys are likely to be."""
 
@@ -63,22 +67,34 @@ class _Worker:
         self.last_words: Message = {}
         """Why the connection is lost, where that came while nothing was asked. Of what is asked next the library tells
         only that the connection is gone, in words that depend on who was faster."""
+        self.telling = False
+        """The server tells the session of its waits for locks."""
+        self.waits: list[Message] = []
+        """What the server has said of waits for locks, and the controller has not been told yet."""
 
     def do_begin(
-        self, conninfo: str, role: str | None, wipe: bool, sigterm: str, owned: bool, gated: bool = False
+        self,
+        conninfo: str,
+        role: str | None,
+        wipe: bool,
+        sigterm: str,
+        owned: bool,
+        gated: bool = False,
+        telling: bool = False,
     ) -> None:
         """Make the session as new; ``wipe``: also what earlier statements left in it; ``gated``: tell the controller of
-        every gate that is reached (it holds the key that the session then waits for)."""
+        every gate that is reached (it holds the key that the session then waits for); ``telling``: and of waits."""
         signal.signal(signal.SIGTERM, signal.SIG_DFL if sigterm == "exit" else signal.SIG_IGN)
         self.stopped_backend_may_exist = owned
         if conninfo != self.conninfo:
             self._disconnect()
         kept = self.connection is not None
         self.gated = False
-        reply = self._begin(conninfo, role, wipe, gated)
+        self.waits = []
+        reply = self._begin(conninfo, role, wipe, gated, telling)
         if kept and "lost" in reply:  # it was terminated since the last execution, which shows only now
             self._disconnect()
-            reply = self._begin(conninfo, role, wipe, gated)
+            reply = self._begin(conninfo, role, wipe, gated, telling)
         self.gated = gated
         self.wire.send({**reply, "turn": self.turn})
 
@@ -147,7 +163,7 @@ class _Worker:
                 os.kill(self.connection.backend_pid, signal.SIGCONT)
         os._exit(0)
 
-    def _begin(self, conninfo: str, role: str | None, wipe: bool, gated: bool) -> Message:
+    def _begin(self, conninfo: str, role: str | None, wipe: bool, gated: bool, telling: bool) -> Message:
         if self.connection is None:
             self.connection = pq.PGconn.connect(conninfo.encode())
             if self.connection.status != pq.ConnStatus.OK:
@@ -155,7 +171,7 @@ class _Worker:
             self.conninfo, self.last_words = conninfo, {}
             self.connection.nonblocking = 1
             self.connection.notice_handler = self._noticed
-            self.numbered = False
+            self.numbered = self.telling = False
         elif wipe or self.connection.transaction_status != pq.TransactionStatus.IDLE:
             self._wipe()
         reply: Message = {"ok": []}
@@ -163,13 +179,16 @@ class _Worker:
             self.turn = _FIRST_TURN - 1
             reply = self._run(_NUMBERS)
             self.numbered = "ok" in reply
+        if "ok" in reply and telling != self.telling:
+            reply = self._run(TELL if telling else HUSH)
+            self.telling = telling
         if "ok" in reply:
             quoted = '"' + role.replace('"', '""') + '"' if role else ""
             reply = self._run(f"SET ROLE {quoted}" if role else "RESET ROLE")
         return {"ready": self.connection.backend_pid} if "ok" in reply else reply
 
     def _reply(self, reply: Message) -> None:
-        self.wire.send({**reply, **self.last_words} if "lost" in reply else reply)
+        self._tell({**reply, **self.last_words} if "lost" in reply else reply)
         self._answer_ping()
 
     def _timed(self, sql: str, opens: bool, setting: str, ms: int) -> Message:
@@ -196,7 +215,7 @@ class _Worker:
         assert self.connection is not None
         if self.connection.transaction_status != pq.TransactionStatus.IDLE:
             self._run("ROLLBACK")
-        self.numbered = False  # it goes with all that is temporary
+        self.numbered = self.telling = False  # it goes with all that is temporary
         return self._run("DISCARD ALL")
 
     def _noticed(self, notice: abc.PGresult) -> None:
@@ -204,12 +223,21 @@ class _Worker:
         if notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) == b"FATAL":
             said = {"lost": pq.DiagnosticField.MESSAGE_PRIMARY, "sqlstate": pq.DiagnosticField.SQLSTATE}
             self.last_words = {k: (notice.error_field(f) or b"").decode(errors="replace") for k, f in said.items()}
+        if notice.error_field(pq.DiagnosticField.SOURCE_FUNCTION) == _SLEEP:
+            said = {"said": pq.DiagnosticField.MESSAGE_PRIMARY, "context": pq.DiagnosticField.CONTEXT}
+            self.waits.append({k: (notice.error_field(f) or b"").decode(errors="replace") for k, f in said.items()})
         if notice.error_field(pq.DiagnosticField.SQLSTATE) != _ARRIVED:
             return
         turn, site = map(int, (notice.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"").split())
         self.turn = turn
         if self.gated:
-            self.wire.send({"gate": turn, "site": site})
+            self._tell({"gate": turn, "site": site})
+
+    def _tell(self, message: Message) -> None:
+        """Send a message, and with it what has been heard of waits."""
+        if self.waits:
+            message["waits"], self.waits = self.waits, []
+        self.wire.send(message)
 
     def _disconnect(self) -> None:
         if self.connection is not None:
@@ -292,7 +320,7 @@ class _Worker:
         """Everything that was read has been gone through, and passed on where it was a gate. (libpq goes no further
         than the end of a result that nobody has taken yet: so not sooner than it is busy again.)"""
         if self.asked:
-            self.wire.send({"pong": self.asked})
+            self._tell({"pong": self.asked})
             self.asked = 0
 
 
@@ -308,7 +336,11 @@ def error_of(result: abc.PGresult, connection: abc.PGconn) -> Message:
     if connection.status != pq.ConnStatus.OK:
         said = message or (result.error_message or b"the server is gone").decode(errors="replace").strip()
         return {"lost": said, "sqlstate": sqlstate}
-    return {"error": message or "unknown error", "sqlstate": sqlstate, "tx": int(connection.transaction_status)}
+    reply = {"error": message or "unknown error", "sqlstate": sqlstate, "tx": int(connection.transaction_status)}
+    if sqlstate == _DEADLOCK_DETECTED:
+        reply["detail"] = field(pq.DiagnosticField.MESSAGE_DETAIL) or ""
+        reply["context"] = field(pq.DiagnosticField.CONTEXT) or ""
+    return reply
 
 
 def rows_of(result: abc.PGresult) -> list[dict[str, Any]]:

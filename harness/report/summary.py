@@ -11,6 +11,8 @@ from harness.report.timeline import timeline
 from harness.report.words import SYMBOLS, culprits, effort, in_order, outcome, replay_command, seconds
 
 _MIN_TABLE = 8
+_MESSAGE_LINES = 10
+"""A deadlock needs as many: who holds and who waits for what."""
 _MAX_OTHERS = 5
 _BADNESS = (Verdict.VIOLATION, Verdict.ERROR, Verdict.INCONCLUSIVE)
 
@@ -49,7 +51,7 @@ def _head(result: ScenarioResult, example: Counterexample, violation: Violation,
     name = f"{SYMBOLS[result.verdict]} {one_line(result.name, 60)} · {one_line(violation.check, 60)}"
     room = width - cell_len(name) - cell_len(figures)
     lines = [name + " " * room + figures] if room >= 2 else [fit(name, width)]
-    lines += [f"  {said}" for said in wrap(one_line(violation.message), width - 2, 3)]
+    lines += [f"  {said}" for said in wrap(one_line(violation.message), width - 2, _MESSAGE_LINES)]
     also = [one_line(other.check, 40) for other in in_order(result, example) if other is not violation]
     if also:
         lines.append(fit(f"  also broken: {', '.join(also)}", width))

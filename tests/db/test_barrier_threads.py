@@ -13,6 +13,7 @@ from psycopg import pq
 from small_mutants import SLOW, TAKE, write_mutant, write_system
 
 from harness.checks import judge
+from harness.checks.ending import deadlock
 from harness.driver import threads
 from harness.driver.pool import WorkerPool
 from harness.driver.wire import Message
@@ -147,12 +148,14 @@ def test_a_deadlock_is_told(
     monkeypatch.setattr(threads, "_sent", sent)
 
     def crossing(one: int, other: int) -> tuple[str, ...]:
-        return ("BEGIN", f"SELECT pg_advisory_xact_lock({one}), pg_sleep(0.05)",
+        held = f"EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = {other})"
+        return ("BEGIN", f"SELECT pg_advisory_xact_lock({one})",
+                f"DO $$ BEGIN WHILE NOT {held} LOOP PERFORM pg_sleep(0.001); END LOOP; END $$",
                 f"SELECT pg_advisory_xact_lock({other})", "COMMIT")  # fmt: skip
 
     with staged(scenario_of(system, TAKE, crossing(1, 2), crossing(2, 1)), target, databases, pool) as stage:
         execution = stage.released_by_threads(0, seed=0)
-        assert "deadlock" in violated(stage, execution)
+        assert deadlock(stage.context(execution, None)).violations
     [event] = [e for e in execution.history.events if e.kind is EventKind.DEADLOCK]
     assert event.blockers == ("w1", "w2")
 

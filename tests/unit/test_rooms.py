@@ -41,13 +41,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "points": {"model", "sqltext", "gating", "driver"},
     "stage": {"errors", "model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
     "crash": {"errors", "model", "driver", "targets", "stage"},
-    "found": {"errors", "model", "checks", "shrink", "strategies", "stage"},
+    "found": {"errors", "model", "checks", "shrink", "strategies", "driver", "stage"},
     "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
     "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign", "crash"},
     "isolation": {"errors", "model", "driver", "checks", "stage", "campaign"},
     "cases": {"errors", "model", "checks", "tally", "saving", "strategies", "stage", "found", "campaign"},
     "replay": {"errors", "model", "crash", "matrix", "isolation", "cases", "scenario", "schedule", "strategies"}
-    | {"driver", "checks", "targets", "stage"},
+    | {"driver", "checks", "targets", "stage", "found"},
     "shards": {"driver"},
     "run": {"errors", "model", "crash", "driver", "targets", "stage", "campaign", "matrix", "isolation", "cases"}
     | {"shards"},
