@@ -129,14 +129,3 @@ class Unstruck(ChargedAgain):
 
 def test_without_faults_that_bug_stays_hidden() -> None:
     run_state_machine_as_test(Unstruck, settings=settings(SETTINGS, max_examples=10))
-
-
-class Reopening(Struck):
-    system = refunds(JOBS, replaced_by=[PLANTED / "late_completion_reopens.sql"])
-
-
-def test_a_bug_that_needs_no_fault_is_shrunk_to_none() -> None:
-    with pytest.raises(Violated) as caught:
-        run_state_machine_as_test(Reopening, settings=settings(SETTINGS, max_examples=400))
-    assert "strike(" not in "\n".join(caught.value.__notes__)
-    assert {d.choice.action for d in caught.value.counterexample.execution.schedule.decisions} == {Action.RUN}
