@@ -62,7 +62,12 @@ class Controller:
         self._pool, self._owned = pool, owned
         self._gatekeeper = Gatekeeper(conninfo) if gated else None
         self._conninfo = make_conninfo(conninfo, client_encoding="utf8", application_name="refund-harness worker")
-        self.observer = Observer(conninfo)
+        try:
+            self.observer = Observer(conninfo)
+        except BaseException:
+            if self._gatekeeper is not None:
+                self._gatekeeper.close()
+            raise
 
     def close(self) -> None:
         self.observer.close()

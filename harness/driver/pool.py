@@ -44,7 +44,9 @@ class WorkerProcess:
     def send(self, message: Message) -> None:
         try:
             self.wire.send(message)
-        except (BrokenPipeError, ConnectionResetError):
+        except TimeoutError:
+            raise DriverError(f"worker process {self.pid} was silent for {REPLY_BOUND_S:.0f} s") from None
+        except OSError:
             self.alive = False
             raise DriverError(f"worker process {self.pid} died by itself") from None
 
@@ -112,6 +114,10 @@ class WorkerPool:
     """Worker processes of one controller; a context manager that leaves none behind."""
 
     def __init__(self) -> None:
+        self._workers: list[WorkerProcess] = []
+        self._open_nursery()
+
+    def _open_nursery(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._nursery = subprocess.Popen(
@@ -122,7 +128,6 @@ class WorkerPool:
             )
         ours.settimeout(REPLY_BOUND_S)
         self._control = ours
-        self._workers: list[WorkerProcess] = []
 
     def __enter__(self) -> Self:
         return self
@@ -156,6 +161,9 @@ class WorkerPool:
                 worker.await_death()
             except DriverError:  # stopped from outside, perhaps
                 worker.kill()
+        self._close_nursery()
+
+    def _close_nursery(self) -> None:
         self._control.close()
         try:
             self._nursery.wait(timeout=5)
@@ -164,6 +172,16 @@ class WorkerPool:
             self._nursery.wait()
 
     def _fork(self) -> WorkerProcess:
+        try:
+            return self._forked()
+        except DriverError:
+            # Whoever asked is told; the next one gets a nursery that works.
+            self._close_nursery()
+            with contextlib.suppress(OSError):  # no process can be made now: the next one is told
+                self._open_nursery()
+            raise
+
+    def _forked(self) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         ours.settimeout(REPLY_BOUND_S)
         with theirs:
@@ -174,9 +192,18 @@ class WorkerPool:
                 while not reply.endswith(b"\n"):
                     chunk = self._control.recv(32)
                     if not chunk:
-                        raise DriverError("the process that makes workers died")
+                        raise ConnectionResetError
                     reply += chunk
-            except (TimeoutError, BrokenPipeError, ConnectionResetError):
+                pid = int(reply)  # else the words of the system's refusal
+            except TimeoutError:
                 ours.close()
-                raise DriverError("the process that makes workers does not answer") from None
-        return WorkerProcess(int(reply), ours)
+                raise DriverError(
+                    f"the process that makes workers did not answer within {REPLY_BOUND_S:.0f} s"
+                ) from None
+            except OSError:
+                ours.close()
+                raise DriverError("the process that makes workers died") from None
+            except ValueError:
+                ours.close()
+                raise DriverError(f"no process can be made for a worker: {reply.decode().strip()}") from None
+        return WorkerProcess(pid, ours)

@@ -42,9 +42,10 @@ class Databases:
         self._templates: dict[str, str] = {}
         self._derived: dict[tuple[str, str], tuple[str, Any]] = {}
         self._names: list[str] = []
-        self._conn = connect(target.conninfo(target.maintenance_database), application_name=_APPLICATION)
+        self._closed = False
+        self._session = self._connected()
         # Copying files ends with a checkpoint: the faster way on a server of ours, an imposition on another's.
-        by_copy = target.owned and self._conn.info.server_version >= 150000
+        by_copy = target.owned and self._session.info.server_version >= 150000
         self._strategy = sql.SQL(" STRATEGY file_copy" if by_copy else "")
 
     def template(self, scripts: Sequence[Script], *, roles: Sequence[str] = ()) -> str:
@@ -86,7 +87,16 @@ class Databases:
 
     def drop(self, name: str) -> None:
         """Drop a database, whoever is connected to it. One that is gone already is no error."""
-        with self._lock, self._said("drop", name):
+        with self._lock:
+            try:
+                self._drop(name)
+            except TargetError:
+                if not self._session.closed:
+                    raise
+                self._drop(name)  # the session had been lost, perhaps long ago: now in a new one
+
+    def _drop(self, name: str) -> None:
+        with self._said("drop", name):
             # A backend that is just leaving would cost 100 ms: the server looks again only then.
             self._wait_until_deserted(name, 0.05)
             self._conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -96,8 +106,9 @@ class Databases:
     def close(self) -> None:
         """Drop what this run made, unless it vanishes with the server. May be called again."""
         with self._lock:
-            if self._conn.closed:
+            if self._closed:
                 return
+            self._closed = True
             stuck = []
             if not self._target.owned:
                 for name in reversed(self._names.copy()):
@@ -105,7 +116,7 @@ class Databases:
                         self.drop(name)
                     except TargetError:
                         stuck.append(name)
-            self._conn.close()
+            self._session.close()
         if stuck:
             raise TargetError(f"could not drop these databases, please do: {', '.join(stuck)}")
 
@@ -116,6 +127,16 @@ class Databases:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def _conn(self) -> psycopg.Connection[Any]:
+        """The session that creates and drops: a new one where the last was lost, for whoever comes next."""
+        if self._session.closed:
+            self._session = self._connected()
+        return self._session
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        return connect(self._target.conninfo(self._target.maintenance_database), application_name=_APPLICATION)
 
     def _install(self, scripts: Sequence[Script]) -> str:
         name = self._create(sql.SQL(""))
@@ -136,8 +157,8 @@ class Databases:
             name = f"refund_harness_{self._token}_{self._count}"
             statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
             with self._said("create", name):
+                self._names.append(name)  # before: the answer may be lost, and the database there
                 self._conn.execute(statement + template + self._strategy)
-                self._names.append(name)
                 if not self._target.owned:
                     mark = f"refund-harness: disposable, of process {os.getpid()} on {socket.gethostname()}"
                     comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
@@ -177,6 +198,8 @@ class Databases:
                     f"let its administrator run ALTER ROLE {role} CREATEDB"
                 ) from None
             message = one_line(error.diag.message_primary or str(error))
+            if self._session.closed:
+                message = f"connection lost: {message}"
             detail = f" ({one_line(error.diag.message_detail)})" if error.diag.message_detail else ""
             raise TargetError(f"cannot {verb} database {name}: {message}{detail}") from error
 

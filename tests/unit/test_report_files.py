@@ -77,7 +77,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "results.json"
     path.write_text("old")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk")))
-    with pytest.raises(OSError, match="disk"):
+    with pytest.raises(SaveError, match="results.json: disk"):
         write_results(samples.red_run(), path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).parents[2] / "harness"
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "model": set(),
+    "files": {"errors"},
     "resources": set(),
     "sqltext": {"model"},
     "statements": {"model", "sqltext"},
@@ -35,18 +36,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "coverage": {"model"},
     "tally": {"model", "coverage"},
     "meaning": {"model", "checks", "tally"},
-    "saving": {"model", "schedule"},
+    "saving": {"files", "model", "schedule"},
     "shrink": {"model", "schedule"},
     "wire": {"errors"},
     "points": {"model", "sqltext", "gating", "driver"},
     "stage": {"model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
     "found": {"errors", "model", "checks", "shrink", "strategies", "stage"},
-    "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
-    "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign"},
+    "campaign": {"errors", "model", "db", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
+    "matrix": {"errors", "model", "db", "saving", "strategies", "checks", "stage", "found", "campaign"},
     "replay": {"errors", "model", "matrix", "scenario", "schedule", "strategies", "driver", "checks", "stage"}
     | {"targets"},
     "shards": {"driver"},
-    "run": {"errors", "model", "driver", "targets", "stage", "campaign", "matrix", "shards"},
+    "run": {"errors", "model", "db", "driver", "targets", "stage", "campaign", "matrix", "tally", "shards"},
     "mutation": {"model"},
     "soaked": {"model"},
     "soak": {"errors", "model", "soaked", "resources", "sqltext", "scenario", "db", "targets", "driver"}
@@ -54,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fates": {"model", "sqltext"},
     "mutants": {"errors", "model", "resources", "mutation", "fates", "sqltext", "scenario", "db", "catalog", "targets"}
     | {"strategies", "driver", "checks", "stage", "campaign", "shards"},
-    "report": {"errors", "model", "mutation", "fates", "soaked"},
+    "report": {"errors", "files", "model", "mutation", "fates", "soaked"},
     "draw": {
         "errors",
         "model",
@@ -72,7 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "regression": {"errors", "model", "scenario", "schedule", "report"},
 }
-WIRING = {"api", "cli", "cli_mutants", "cli_soak", "pytest_plugin", "__main__", "__init__"}
+WIRING = {"api", "cli", "cli_ending", "cli_mutants", "cli_report", "cli_soak", "pytest_plugin", "__main__", "__init__"}
 
 
 def room_of(module: str) -> str:
