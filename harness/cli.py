@@ -194,6 +194,7 @@ def mutants(
     from harness.report.folder import new_run_folder
     from harness.run import default_jobs
 
+    can_be_written("--json", json)
     chosen = STRATEGIES if strategy == ["all"] else tuple(strategy or ())
     for name in chosen:
         _one_of("--strategy", name, STRATEGIES)
@@ -244,6 +245,7 @@ def soak(
         target=target, pg_bin=pg_bin, workers=workers, users=users, seconds=seconds, operations=operations,
         faults=faults, sql=sql or (), seed=seed, json=json, quiet=quiet, verbose=verbose,
     )  # fmt: skip
+    can_be_written("--json", json)
     soak_options(asked)  # a mistake is told before there is a folder
     folder = new_run_folder(out)
     try:

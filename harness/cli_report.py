@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +47,21 @@ def can_be_written(option: str, path: Path | None) -> None:
 
 def remove_empty(folder: Path) -> None:
     """Nothing was started, or nothing came of it: leave no folder."""
-    if not any(folder.rglob("*.schedule")):
+    if not any(folder.rglob("*.schedule")) and not any(folder.glob("*.json")):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def tried(*writes: Callable[[], object]) -> str:
+    """Do each of them, whatever becomes of the others; what failed, in one line ("": nothing)."""
+    from harness.db import one_line
+
+    failed = []
+    for write in writes:
+        try:
+            write()
+        except (HarnessError, OSError) as error:
+            failed.append(one_line(str(error)))
+    return "; ".join(failed)
 
 
 def _report(result: RunResult, folder: Path, json: Path | None, junit: Path | None, reporter: ConsoleReporter) -> int:
@@ -61,8 +73,7 @@ def _report(result: RunResult, folder: Path, json: Path | None, junit: Path | No
     result, written = _saved(result, folder, json, junit)
     page: Path | None = None
     if written:
-        with suppress(HarnessError, OSError):  # the report is there, if not by the name `latest`
-            publish(folder)
+        tried(lambda: publish(folder))  # without it the report is there all the same, if not by the name `latest`
         page = latest(folder / INDEX)
     reporter.close()
     print_faults(result)
@@ -73,35 +84,27 @@ def _report(result: RunResult, folder: Path, json: Path | None, junit: Path | No
 def _saved(result: RunResult, folder: Path, json: Path | None, junit: Path | None) -> tuple[RunResult, bool]:
     """Write it wherever it is to go; where that fails the verdict is "error", and what can be written says so. Gives
     the result as it was written, and whether the report's folder is whole."""
-    from harness.db import one_line
     from harness.model import Verdict
     from harness.report.fault_table import write_fault_pictures
     from harness.report.junit import write_junit
     from harness.report.results import write_results
-    from harness.report.write import write_report
+    from harness.report.write import INDEX, RESULTS, write_report
 
     def whole(result: RunResult) -> None:
         write_report(result, folder)
         write_fault_pictures(result, folder)
 
-    places: list[Callable[[RunResult], object]] = [whole]
-    if json is not None:
-        places.append(lambda result: write_results(result, json))
-    if junit is not None:
-        places.append(lambda result: write_junit(result, junit))
-    failed = []
-    for place in places.copy():
-        try:
-            place(result)
-        except (HarnessError, OSError) as error:
-            failed.append(one_line(str(error)))
-            places.remove(place)
-    if failed:
-        trouble = "; ".join(([result.trouble] if result.trouble else []) + failed)
+    def everywhere(result: RunResult) -> str:
+        return tried(
+            lambda: whole(result),
+            *([lambda: write_results(result, json)] if json is not None else []),
+            *([lambda: write_junit(result, junit)] if junit is not None else []),
+        )
+
+    if failed := everywhere(result):
+        trouble = "; ".join(filter(None, (result.trouble, failed)))
         result = replace(result, verdict=Verdict.ERROR, trouble=trouble)
-        for place in places:
-            with suppress(HarnessError, OSError):  # it has been written once, and says less
-                place(result)
-        with suppress(HarnessError, OSError):  # the page may be what did not fit: the figures are small
-            write_results(result, folder / "results.json")
-    return result, whole in places
+        everywhere(result)
+        # The page may be what did not fit: the figures are small.
+        tried(lambda: write_results(result, folder / RESULTS))
+    return result, (folder / INDEX).is_file()

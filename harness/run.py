@@ -57,11 +57,15 @@ def run_scenarios(
     reporter.run_started(target.description, version, len(scenarios))
     told = _Told(reporter)
     lost = _Lost(target)
+    begun: set[int] = set()
     done: dict[int, ScenarioResult] = {}
     trouble = ""
 
     def result(trouble: str, reason: str) -> RunResult:
-        found = [done.get(i) or _failed(s, options, version, f"not run: {reason}") for i, s in enumerate(scenarios)]
+        found = [
+            done.get(i) or _failed(s, options, version, f"{'cut short' if i in begun else 'not run'}: {reason}")
+            for i, s in enumerate(scenarios)
+        ]
         return RunResult(
             verdict=Verdict.ERROR if trouble else worst(found),
             seed=options.seed,
@@ -81,6 +85,7 @@ def run_scenarios(
                 def one(pool: WorkerPool) -> ScenarioResult:
                     if lost.why:
                         return _failed(scenario, options, version, f"not run: the server is gone: {lost.why}")
+                    begun.add(number)
                     told.scenario_started(scenario.name)
                     found = _campaign(scenario, target, databases, pool, options, told)
                     if found.observed is Verdict.ERROR:

@@ -172,14 +172,18 @@ class WorkerPool:
             self._nursery.wait()
 
     def _fork(self) -> WorkerProcess:
+        if self._nursery.poll() is not None:  # somebody has killed it; nothing of this execution hangs on it yet
+            self._renew_nursery()
         try:
             return self._forked()
         except DriverError:
-            # Whoever asked is told; the next one gets a nursery that works.
-            self._close_nursery()
-            with contextlib.suppress(OSError):  # no process can be made now: the next one is told
-                self._open_nursery()
+            self._renew_nursery()  # whoever asked is told; the next one gets a nursery that works
             raise
+
+    def _renew_nursery(self) -> None:
+        self._close_nursery()
+        with contextlib.suppress(OSError):  # no process can be made now: whoever asks next is told
+            self._open_nursery()
 
     def _forked(self) -> WorkerProcess:
         ours, theirs = socket.socketpair()
