@@ -7,9 +7,9 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_heard: list[int] = []
 
 
 def ended_once() -> None:
@@ -54,9 +54,11 @@ def _to_nowhere() -> None:
         os.close(devnull)
 
 
-def _end(number: int, _: object) -> NoReturn:
-    for other in _ENDING:
-        signal.signal(other, signal.SIG_IGN)
+def _end(number: int, _: object) -> None:
+    # Two that come at once are both on their way here: only to ignore them from now on would be too late.
+    if _heard:
+        return
+    _heard.append(number)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)

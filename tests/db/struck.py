@@ -55,12 +55,13 @@ def scenario(folder: Path, name: str, search: str = QUICK) -> Path:
 
 
 class Command:
-    """A running `harness`, with ``--out`` in ``out``. A context manager that kills it in the end."""
+    """A running `harness`, with ``--out`` in ``out`` where there is one. A context manager that kills it in the end."""
 
-    def __init__(self, *arguments: str | Path, out: Path) -> None:
+    def __init__(self, *arguments: str | Path, out: Path = ROOT) -> None:
         self.out = out
+        where = [] if out is ROOT else ["--out", str(out)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "harness", *map(str, arguments), "--out", str(out)],
+            [sys.executable, "-m", "harness", *map(str, arguments), *where],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
             preexec_fn=_hears_signals,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from struck import ENDLESS, Command, meanings, scenario, verdicts
+
+from harness.model import Schedule
+from harness.schedule import SavedSchedule, encode
 
 OBSERVER = "application_name = 'refund-harness observer'"
 
@@ -91,7 +95,6 @@ def _postmaster(number: signal.Signals, *, observer: bool = False) -> Callable[[
     "strike",
     [
         pytest.param(_postmaster(signal.SIGKILL), id="SIGKILL"),
-        pytest.param(_postmaster(signal.SIGQUIT), id="SIGQUIT"),
         pytest.param(_postmaster(signal.SIGTERM, observer=True), id="SIGTERM"),
         pytest.param(_postmaster(signal.SIGSTOP, observer=True), id="SIGSTOP"),
     ],
@@ -116,7 +119,6 @@ def test_without_a_server_the_rest_is_not_run(tmp_path: Path, strike: Callable[[
     ("numbers", "code", "said"),
     [
         ([signal.SIGINT, signal.SIGINT], 130, "harness: interrupted\n"),
-        ([signal.SIGTERM, signal.SIGINT], 143, ""),
         ([signal.SIGHUP], 129, ""),
     ],
 )
@@ -134,4 +136,68 @@ def test_what_was_done_when_it_was_ended_is_kept(
     assert (found["verdict"], verdicts(found)["first"]) == ("error", "pass")
     assert re.match("cut short: ", meanings(found)["struck"])
     assert re.match("not run: ", meanings(found)["last"])
+    command.left_nothing()
+
+
+# ------------------------------------------------------------------------------------------------- the other commands
+
+CALLS = ["--call", "SELECT take(1)", "--call", "SELECT take(2)"]
+
+
+def test_check(tmp_path: Path) -> None:
+    scenario(tmp_path, "unused")
+    endless = ["--strategy", "random_walk", "--schedules", "1000000"]
+    with Command("check", "--sql", tmp_path / "tiny.sql", *CALLS, *endless, out=tmp_path / "out") as command:
+        command.awaits(lambda: any((tmp_path / "out").glob("2*/*.history.jsonl")))
+        command.look()
+        command.postmaster.kill()
+        code, _, errors = command.ended()
+    assert (code, errors) == (4, "")
+    assert list(verdicts(command.results()).values()) == ["error"]
+    command.left_nothing()
+
+
+def test_soak(tmp_path: Path) -> None:
+    with Command("soak", "--seconds", "900", "--workers", "2", "--faults", "none", out=tmp_path / "out") as command:
+        command.awaits(lambda: len(command.workers()) == 2 and bool(command.backends("query ~ 'refund'")))
+        command.look()
+        command.workers()[0].kill()
+        code, out, errors = command.ended()
+    assert (code, errors) == (4, "")
+    assert "died" in out
+    saved = json.loads((tmp_path / "out" / "latest" / "soak.json").read_text())
+    assert (saved["verdict"], saved["exit_code"]) == ("error", 4)
+    assert "died" in saved["trouble"]
+    command.left_nothing()
+
+
+def test_mutants(tmp_path: Path) -> None:
+    common = ["--strategy", "random_walk", "--schedules", "100000", "--jobs", "1"]
+    with Command("mutants", "for_share", "found_not_checked", *common, out=tmp_path / "out") as command:
+        command.awaits(lambda: bool(command.backends(OBSERVER)))
+        command.look()
+        command.postmaster.kill()
+        code, out, errors = command.ended()
+    assert (code, errors) == (4, "")
+    assert "environment failed" in out
+    saved = json.loads((tmp_path / "out" / "latest" / "mutants.json").read_text())
+    assert saved["exit_code"] == 4
+    command.left_nothing()
+
+
+def test_replay(tmp_path: Path) -> None:
+    file = scenario(tmp_path, "again")
+    saved = SavedSchedule(
+        scenario="again", file=str(file), hash="of another", server="", order=0, checks=("some",),
+        schedule=Schedule(seed=0, decisions=()),
+    )  # fmt: skip
+    (tmp_path / "again.schedule").write_text(encode(saved))
+    with Command("replay", tmp_path / "again.schedule", "--times", "1000000") as command:
+        command.awaits(lambda: bool(command.backends("application_name = 'refund-harness worker'")))
+        command.look()
+        for worker in command.workers():
+            worker.kill()
+        code, out, errors = command.ended()
+    assert (code, out, errors.count("\n")) == (4, "", 1)
+    assert "died" in errors
     command.left_nothing()
