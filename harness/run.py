@@ -84,7 +84,7 @@ def run_scenarios(
             def campaign(number: int, scenario: Scenario) -> Callable[[WorkerPool], ScenarioResult]:
                 def one(pool: WorkerPool) -> ScenarioResult:
                     if lost.why:
-                        return _failed(scenario, options, version, f"not run: the server is gone: {lost.why}")
+                        return _failed(scenario, options, version, f"not run: the server does not answer: {lost.why}")
                     begun.add(number)
                     told.scenario_started(scenario.name)
                     found = _campaign(scenario, target, databases, pool, options, told)

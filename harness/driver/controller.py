@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from psycopg.conninfo import make_conninfo
 
+from harness.db import is_trouble
 from harness.driver.attempts import next_attempt
 from harness.driver.casting import cast
 from harness.driver.client import Client, State, meets
@@ -360,6 +361,8 @@ class _Run:
 
     def _failed(self, client: Client, reply: Message) -> None:
         statement = client.statement
+        if is_trouble(reply["sqlstate"]):  # it says nothing about the statement, whoever caught it or did not
+            raise DriverError(f"the server failed at {client.choice}: {reply['error']} ({reply['sqlstate']})")
         if reply["sqlstate"] == DEADLOCK_DETECTED:
             self.waiting.note_deadlock(client)
         self.recorder.note(

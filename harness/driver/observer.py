@@ -13,6 +13,7 @@ import psycopg
 from psycopg import pq
 from psycopg.pq import abc
 
+from harness.db import is_trouble
 from harness.errors import DriverError, HarnessError, UserSqlError
 from harness.model import Row, Script
 
@@ -214,6 +215,9 @@ class Observer:
         """The error to raise for SQL of the user's; the session is then outside a transaction again."""
         if self.connection.closed:
             return DriverError(f"connection lost in {name}: {_line(error)}")
+        if is_trouble(error.sqlstate):
+            self.connection.rollback()
+            return DriverError(f"the server failed in {name}: {_line(error)}")
         self.connection.rollback()
         return UserSqlError(name, _line(error), sqlstate=error.sqlstate)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +57,22 @@ def scenario(folder: Path, name: str, search: str = QUICK) -> Path:
 
 
 class Command:
-    """A running `harness`, with ``--out`` in ``out`` where there is one. A context manager that kills it in the end."""
+    """A running `harness`, with ``--out`` in ``out`` where there is one. A context manager that kills it in the end.
 
-    def __init__(self, *arguments: str | Path, out: Path = ROOT) -> None:
+    ``server``: the folder of a server that is not its own. ``bytes_per_file``: it can write no longer files."""
+
+    def __init__(
+        self, *arguments: str | Path, out: Path = ROOT, server: Path | None = None, bytes_per_file: int = 0
+    ) -> None:
         self.out = out
         where = [] if out is ROOT else ["--out", str(out)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "harness", *map(str, arguments), *where],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-            preexec_fn=_hears_signals,
+            preexec_fn=partial(_prepare, bytes_per_file),
         )  # fmt: skip
         self._known: dict[int, psutil.Process] = {}
+        self._server = server
         self._folder: Path | None = None
         self._segments: set[tuple[str, str]] = set()
 
@@ -89,7 +96,7 @@ class Command:
     def look(self) -> None:
         """Remember its processes."""
         self._known |= {p.pid: p for p in psutil.Process(self.process.pid).children(recursive=True)}
-        if self._postmaster() is not None and sys.platform == "linux":
+        if self._server is None and self._postmaster() is not None and sys.platform == "linux":
             [key, number] = (self.folder / "data" / "postmaster.pid").read_text().splitlines()[6].split()
             self._segments.add((key, number))
 
@@ -102,7 +109,7 @@ class Command:
 
     def _postmaster(self) -> psutil.Process | None:
         for child in psutil.Process(self.process.pid).children():
-            if "-D" in (arguments := child.cmdline()):
+            if "-D" in (arguments := _arguments(child)):
                 self._folder = Path(arguments[arguments.index("-D") + 1]).parent
                 return child
         return None
@@ -110,6 +117,8 @@ class Command:
     @property
     def folder(self) -> Path:
         """Where its server's data and socket are."""
+        if self._server is not None:
+            return self._server
         if self._folder is None:
             assert self.postmaster
         assert self._folder is not None
@@ -117,14 +126,19 @@ class Command:
 
     @property
     def nursery(self) -> psutil.Process:
-        [found] = [p for p in psutil.Process(self.process.pid).children() if "-c" in p.cmdline()[1:2]]
+        [found] = self._nurseries()
         return found
 
+    def _nurseries(self) -> list[psutil.Process]:
+        return [p for p in psutil.Process(self.process.pid).children() if "-c" in _arguments(p)[1:2]]
+
     def workers(self) -> list[psutil.Process]:
-        return self.nursery.children()
+        return [worker for nursery in self._nurseries() for worker in nursery.children()]
 
     def backends(self, condition: str) -> list[int]:
-        """Process ids of its server's backends for which SQL over pg_stat_activity holds."""
+        """Process ids of its server's backends for which SQL over pg_stat_activity holds; none before it is up."""
+        if not (self.folder / ".s.PGSQL.5432").exists():
+            return []
         with psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True) as conn:
             query = f"SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {condition}"
             return [pid for (pid,) in conn.execute(query.encode())]
@@ -182,7 +196,16 @@ def lives(process: psutil.Process) -> bool:
         return False
 
 
-def _hears_signals() -> None:
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has just ended
+        return []
+
+
+def _prepare(bytes_per_file: int) -> None:
+    if bytes_per_file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_per_file, bytes_per_file))
     # A shell's background job ignores SIGINT, and so would its children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

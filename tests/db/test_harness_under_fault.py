@@ -7,13 +7,19 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from struck import ENDLESS, Command, meanings, scenario, verdicts
 
-from harness.model import Schedule
+from harness.db import apply_script
+from harness.errors import TargetError
+from harness.model import Schedule, Script
 from harness.schedule import SavedSchedule, encode
+from harness.targets.embedded import EmbeddedTarget
 
 OBSERVER = "application_name = 'refund-harness observer'"
 
@@ -108,7 +114,7 @@ def test_without_a_server_the_rest_is_not_run(tmp_path: Path, strike: Callable[[
     assert (code, errors) == (4, "")
     found = command.results()
     assert verdicts(found) == {"first": "pass", "struck": "error", "last": "error"}
-    assert meanings(found)["last"].startswith("not run: the server is gone: cannot connect")
+    assert meanings(found)["last"].startswith("not run: the server does not answer: cannot connect")
     command.left_nothing()
 
 
@@ -137,6 +143,82 @@ def test_what_was_done_when_it_was_ended_is_kept(
     assert re.match("cut short: ", meanings(found)["struck"])
     assert re.match("not run: ", meanings(found)["last"])
     command.left_nothing()
+
+
+# --------------------------------------------------------------------------------------- somebody else's server fails
+
+
+def _dsn(server: EmbeddedTarget) -> str:
+    return f"postgresql://postgres@/postgres?host={server.folder}&port=5432"
+
+
+def test_a_crash_of_another_server_leaves_no_database_there(tmp_path: Path) -> None:
+    with EmbeddedTarget() as server:
+        files = [scenario(tmp_path, "struck", ENDLESS), scenario(tmp_path, "last")]
+        arguments = ["--jobs", "1", "--target", _dsn(server)]
+        with Command("run", *arguments, *files, out=tmp_path / "out", server=server.folder) as command:
+            command.is_at("struck")
+            _crash(command)
+            code, _, errors = command.ended()
+        assert (code, errors) == (4, "")
+        assert verdicts(command.results()) == {"struck": "error", "last": "pass"}
+        with psycopg.connect(server.conninfo("postgres")) as conn:
+            names = "SELECT datname FROM pg_database WHERE starts_with(datname, 'refund_harness_')"
+            assert conn.execute(names).fetchall() == []
+
+
+def test_a_server_without_room_is_not_the_sqls_fault(tmp_path: Path, target: EmbeddedTarget) -> None:
+    """Others have all its connections but two."""
+    file = scenario(tmp_path, "crowded")
+    with ExitStack() as others:
+        with suppress(psycopg.OperationalError):
+            while True:
+                last = others.enter_context(psycopg.connect(target.conninfo("postgres")))
+        last.close()
+        others.enter_context(psycopg.connect(target.conninfo("postgres"))).close()
+        with Command("run", "--target", _dsn(target), file, out=tmp_path / "out", server=target.folder) as command:
+            code, _, errors = command.ended()
+    assert (code, errors) == (4, "")
+    assert "too many" in meanings(command.results())["crowded"]
+
+
+@pytest.mark.parametrize("sqlstate", ["53100", "53200", "58030"])
+def test_an_install_script_that_meets_a_full_disk_is_no_bad_script(
+    new_database: Callable[..., psycopg.Connection[Any]], sqlstate: str
+) -> None:
+    text = f"DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{sqlstate}'; END $$"
+    with pytest.raises(TargetError, match=r"the server failed at a\.sql: no room"):
+        apply_script(new_database(), Script(name="a.sql", text=text))
+
+
+# --------------------------------------------------------------------------------------------------- the disk is full
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_file", "saved", "said"),
+    [
+        pytest.param(8_000, True, "index.html: File too large", id="no room for the page"),
+        pytest.param(100, False, "history.jsonl: File too large", id="no room at all"),
+    ],
+)
+def test_no_room_for_reports(
+    tmp_path: Path, target: EmbeddedTarget, bytes_per_file: int, saved: bool, said: str
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["--target", _dsn(target), scenario(tmp_path, "first")]
+    with Command("run", *arguments, out=out, server=target.folder, bytes_per_file=bytes_per_file) as command:
+        code, printed, errors = command.ended()
+    assert (code, errors) == (4, "")
+    assert said in " ".join(printed.split())
+    [folder] = out.glob("2*")
+    names = {p.name for p in folder.iterdir()}
+    assert not [n for n in names if n.startswith(".") and n != ".refund-harness-run"]
+    assert not (out / "latest").exists()
+    assert ("results.json" in names) == saved
+    if saved:
+        found = json.loads((folder / "results.json").read_text())
+        assert (found["verdict"], verdicts(found)) == ("error", {"first": "pass"})
+        assert said in found["trouble"]
 
 
 # ------------------------------------------------------------------------------------------------- the other commands
