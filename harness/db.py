@@ -11,10 +11,14 @@ from psycopg.pq import TransactionStatus
 
 from harness.errors import TargetError, UserSqlError
 from harness.model import Script
+from harness.patience import Patience
 
 # Errors that end the session, besides class 08: shut down, crashed, cannot connect now, database dropped, and the
 # timeouts that terminate (idle session, idle in transaction, transaction).
 _SESSION_ENDED = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"})
+
+ANSWER_BOUND_S = 600.0
+"""How long a server may take over anything: somebody's migrations can be long."""
 
 # It says nothing about the SQL that met it: no disk, memory or connections left (53400 is a limit that somebody set),
 # files that cannot be read, a server on its way down or up.
@@ -23,12 +27,27 @@ _TROUBLE = frozenset(
 )
 
 
-def connect(conninfo: str, *, application_name: str, autocommit: bool = True) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection in UTF-8. Raises `TargetError` with one line that holds no password."""
+class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that is shut down when an answer takes longer than ``bound_s`` seconds."""
+
+    bound_s = ANSWER_BOUND_S
+
+    def wait(self, *generator: Any, **how: Any) -> Any:
+        with Patience(self.pgconn.socket, self.bound_s):
+            return super().wait(*generator, **how)
+
+
+def connect(
+    conninfo: str, *, application_name: str, autocommit: bool = True, bound_s: float = ANSWER_BOUND_S
+) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection in UTF-8, lost when an answer takes longer than ``bound_s`` seconds. Raises `TargetError` with one
+    line that holds no password."""
     try:
-        return psycopg.connect(
+        made = BoundedConnection.connect(
             conninfo, autocommit=autocommit, application_name=application_name, client_encoding="utf8"
         )
+        made.bound_s = bound_s
+        return made
     except psycopg.Error as error:
         raise TargetError(f"cannot connect: {_without_password(one_line(str(error)), conninfo)}") from None
 

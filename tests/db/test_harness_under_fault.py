@@ -7,7 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import pytest
 from struck import ENDLESS, Command, meanings, scenario, verdicts
 
 from harness.db import apply_script
-from harness.errors import TargetError
+from harness.driver.observer import Observer
+from harness.errors import DriverError, TargetError
 from harness.model import Schedule, Script
 from harness.schedule import SavedSchedule, encode
 from harness.targets.embedded import EmbeddedTarget
@@ -189,6 +190,22 @@ def test_an_install_script_that_meets_a_full_disk_is_no_bad_script(
     text = f"DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{sqlstate}'; END $$"
     with pytest.raises(TargetError, match=r"the server failed at a\.sql: no room"):
         apply_script(new_database(), Script(name="a.sql", text=text))
+
+
+def test_a_server_that_was_stopped_does_not_stop_us(target: EmbeddedTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Straight through libpq, and by psycopg: neither has a bound of its own."""
+    monkeypatch.setattr("harness.driver.observer.BOUND_S", 0.1)
+    observers = Observer(target.conninfo("postgres")), Observer(target.conninfo("postgres"))
+    backends = [observer.connection.info.backend_pid for observer in observers]
+    for pid in backends:
+        os.kill(pid, signal.SIGSTOP)
+    with closing(observers[0]), closing(observers[1]):
+        with pytest.raises(DriverError, match="does not answer"):
+            observers[0].waits([1])
+        with pytest.raises(DriverError, match="does not answer"):
+            observers[1].session(1)
+    for pid in backends:
+        os.kill(pid, signal.SIGCONT)
 
 
 # --------------------------------------------------------------------------------------------------- the disk is full
