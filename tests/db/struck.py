@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ from servers import servers_of, within
 ROOT = Path(__file__).parents[2]
 BOUND_S = 120.0
 """For what takes a second or two on a machine that is not busy: nobody waits longer, and nobody measures."""
+_LOOK_S = 0.1
+"""To look through all processes is not cheap."""
 
 SQL = """\
 CREATE TABLE purse (owner text PRIMARY KEY, cents integer NOT NULL);
@@ -85,7 +88,10 @@ class Command:
 
     def awaits(self, condition: Callable[[], bool]) -> None:
         """Wait until it has come so far."""
-        assert within(BOUND_S, lambda: condition() or self.process.poll() is not None)
+        end = time.monotonic() + BOUND_S
+        while not condition() and self.process.poll() is None and time.monotonic() < end:
+            time.sleep(_LOOK_S)
+        assert time.monotonic() < end
         assert self.process.poll() is None, self.process.communicate()
 
     def is_at(self, name: str) -> None:
@@ -137,15 +143,19 @@ class Command:
 
     def backends(self, condition: str) -> list[int]:
         """Process ids of its server's backends for which SQL over pg_stat_activity holds; none before it is up."""
-        if not (self.folder / ".s.PGSQL.5432").exists():
+        try:
+            conn = psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True)
+        except psycopg.OperationalError:
             return []
-        with psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True) as conn:
+        with conn:
             query = f"SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {condition}"
             return [pid for (pid,) in conn.execute(query.encode())]
 
     def terminate(self, condition: str) -> None:
         """pg_terminate_backend, as an administrator would."""
-        for pid in self.backends(condition):
+        found = self.backends(condition)
+        assert found
+        for pid in found:
             os.kill(pid, signal.SIGTERM)
 
     def ended(self) -> tuple[int, str, str]:
