@@ -109,16 +109,25 @@ class Databases:
             if self._closed:
                 return
             self._closed = True
-            stuck = []
-            if not self._target.owned:
-                for name in reversed(self._names.copy()):
-                    try:
-                        self.drop(name)
-                    except TargetError:
-                        stuck.append(name)
-            self._session.close()
+            stuck: list[str] = []
+            try:
+                self._drop_all(stuck)
+            except (KeyboardInterrupt, SystemExit):
+                self._drop_all(stuck)  # a command hears of its end once, and ends what it has begun
+                raise
+            finally:
+                self._session.close()
         if stuck:
             raise TargetError(f"could not drop these databases, please do: {', '.join(stuck)}")
+
+    def _drop_all(self, stuck: list[str]) -> None:
+        """What is there on a server that is not ours; what cannot be dropped goes to ``stuck``."""
+        for name in [] if self._target.owned else reversed(self._names.copy()):
+            if name not in stuck:
+                try:
+                    self.drop(name)
+                except TargetError:
+                    stuck.append(name)
 
     def __enter__(self) -> Self:
         return self

@@ -102,9 +102,9 @@ class EmbeddedTarget:
         )
 
     def close(self) -> None:
-        atexit.unregister(self.close)
-        _alive.discard(self)
         if os.getpid() != self._owner:
+            atexit.unregister(self.close)
+            _alive.discard(self)
             self._disown()
             return
         if self._launch is not None:
@@ -112,6 +112,9 @@ class EmbeddedTarget:
             if self._launch.process.returncode != 0:  # it was killed, by whomever
                 end_orphans(self.data_directory)
         self._run.remove()
+        # Last: when a Ctrl-C comes between, the exit of the interpreter does the rest.
+        atexit.unregister(self.close)
+        _alive.discard(self)
 
     def __enter__(self) -> Self:
         return self

@@ -34,6 +34,10 @@ BEGIN
   UPDATE purse SET cents = had - p_cents WHERE owner = 'alice';
   RETURN had - p_cents;
 END $$;
+CREATE FUNCTION meet_a_full_disk() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full';
+END $$;
 """
 _SCENARIO = """\
 version: 1
@@ -42,7 +46,7 @@ about: Two workers take from one purse.
 install: [./tiny.sql]
 workers:
   one: {{transaction: [SELECT take(1)]}}
-  two: {{transaction: [SELECT take(2)]}}
+  two: {{transaction: [SELECT {call}]}}
 orders:
   - {{{search}}}
 """
@@ -51,11 +55,11 @@ ENDLESS = "strategy: random_walk, schedules: 1000000"
 """Inside functions, so that there is a gatekeeper; it ends by being struck."""
 
 
-def scenario(folder: Path, name: str, search: str = QUICK) -> Path:
+def scenario(folder: Path, name: str, search: str = QUICK, *, call: str = "take(2)") -> Path:
     """A scenario file with its SQL beside it."""
     (folder / "tiny.sql").write_text(SQL)
     path = folder / f"{name}.yaml"
-    path.write_text(_SCENARIO.format(name=name, search=search))
+    path.write_text(_SCENARIO.format(name=name, search=search, call=call))
     return path
 
 

@@ -69,14 +69,17 @@ STRIKES: dict[str, tuple[Callable[[Command], None], str]] = {
 def test_what_strikes_one_scenario_ends_that_one_only(tmp_path: Path) -> None:
     files = [scenario(tmp_path, name, ENDLESS) for name in STRIKES]
     first, last = scenario(tmp_path, "first"), scenario(tmp_path, "last")
-    with Command("run", "--jobs", "1", first, *files, last, out=tmp_path / "out") as command:
+    full = scenario(tmp_path, "full_disk", call="meet_a_full_disk()")
+    with Command("run", "--jobs", "1", first, full, *files, last, out=tmp_path / "out") as command:
         for name, (strike, _) in STRIKES.items():
             command.is_at(name)
             strike(command)
         code, _, errors = command.ended()
     assert (code, errors) == (4, "")
     found = command.results()
-    assert verdicts(found) == {"first": "pass", **dict.fromkeys(STRIKES, "error"), "last": "pass"}
+    struck = ["full_disk", *STRIKES]
+    assert verdicts(found) == {"first": "pass", **dict.fromkeys(struck, "error"), "last": "pass"}
+    assert meanings(found)["full_disk"] == "the server failed at two.select: no space (53100)"
     for name, (_, words) in STRIKES.items():
         assert re.search(words, meanings(found)[name])
     command.left_nothing()
