@@ -12,6 +12,7 @@ from typing import Protocol
 from harness.checks import judge
 from harness.checks.protocol import Context
 from harness.checks.vacuity import changed, overlapped
+from harness.db import answering
 from harness.errors import HarnessError, UsageError
 from harness.found import Found, kept
 from harness.meaning import meaning
@@ -82,14 +83,15 @@ def run_campaign(
     scenario: Scenario, stages: Stages, options: Options, progress: Progress, server: str
 ) -> ScenarioResult:
     """Execute every interleaving of ``scenario`` until the first violation (with ``expect: violation``: until every
-    named check has been violated), the limits, or the deadline. A `UsageError` (the scenario's own SQL) is raised, any
-    other `HarnessError` becomes the verdict "error"."""
+    named check has been violated), the limits, or the deadline. A `UsageError` (the scenario's own SQL) is raised; any
+    other `HarnessError`, and what the server or the machine refuses, becomes the verdict "error"."""
     begin = time.monotonic()
     tally = Tally()
     followed: list[bool] = []
     error = None
     try:
-        _Campaign(scenario, stages, options, progress, server, tally, followed, begin).run()
+        with answering():
+            _Campaign(scenario, stages, options, progress, server, tally, followed, begin).run()
     except UsageError:
         raise
     except HarnessError as e:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
+from harness.cli_report import Keep, can_be_written, remove_empty, reported
 from harness.errors import HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.model import RunResult
 
 INTERRUPTED = 130
 
@@ -88,6 +91,8 @@ def run(
 
     _one_of("--strategy", strategy, STRATEGIES)
     _one_of("--require", require, ("exhausted",))
+    can_be_written("--json", json)
+    can_be_written("--junit", junit)
     count = default_jobs(jobs)
     struck = parse_faults(faults) if faults is not None else ()
     levels = parse_levels(isolation) if isolation is not None else ()
@@ -98,14 +103,12 @@ def run(
         faults=struck, levels=levels,
     )  # fmt: skip
     reporter = ConsoleReporter(quiet=quiet, verbose=verbose)
-    try:
+
+    def go(keep: Keep) -> RunResult:
         with open_target(target, pg_bin=pg_bin) as server:
-            result = run_scenarios(scenarios, server, with_budget(options, budget), reporter, jobs=count)
-    except BaseException:
-        reporter.close()
-        _remove_empty(folder)
-        raise
-    return _report(result, folder, json, junit, reporter)
+            return run_scenarios(scenarios, server, with_budget(options, budget), reporter, jobs=count, keep=keep)
+
+    return reported(go, folder, json, junit, reporter)
 
 
 @app.command()
@@ -146,6 +149,8 @@ def check(
 
     _one_of("--strategy", strategy, STRATEGIES)
     _one_of("--require", require, ("exhausted",))
+    can_be_written("--json", json)
+    can_be_written("--junit", junit)
     count = default_jobs(jobs)
     request = _request(sql, call, call_as, setup, role, workers, invariant)
     folder = new_run_folder(out)
@@ -153,19 +158,17 @@ def check(
         seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
     )
     reporter = ConsoleReporter(quiet=quiet, verbose=verbose)
-    try:
+
+    def go(keep: Keep) -> RunResult:
         with open_target(target, pg_bin=pg_bin) as server:
-            options = with_budget(options, budget)
+            within = with_budget(options, budget)
             with Databases(server) as databases:
                 ready = check_on(server, request, databases, file=save, folder=folder)
             scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
             announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
-            result = run_scenarios([scenario], server, options, announced, jobs=count)
-    except BaseException:
-        reporter.close()
-        _remove_empty(folder)
-        raise
-    return _report(result, folder, json, junit, reporter)
+            return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep)
+
+    return reported(go, folder, json, junit, reporter)
 
 
 @app.command()
@@ -199,6 +202,7 @@ def mutants(
     from harness.report.folder import new_run_folder
     from harness.run import default_jobs
 
+    can_be_written("--json", json)
     chosen = STRATEGIES if strategy == ["all"] else tuple(strategy or ())
     for name in chosen:
         _one_of("--strategy", name, STRATEGIES)
@@ -217,7 +221,7 @@ def mutants(
             return score_own(request, asked, folder)
         return score_shipped(mutant or [], asked, folder)
     except BaseException:
-        _remove_empty(folder)
+        remove_empty(folder)
         raise
 
 
@@ -249,12 +253,13 @@ def soak(
         target=target, pg_bin=pg_bin, workers=workers, users=users, seconds=seconds, operations=operations,
         faults=faults, sql=sql or (), seed=seed, json=json, quiet=quiet, verbose=verbose,
     )  # fmt: skip
+    can_be_written("--json", json)
     soak_options(asked)  # a mistake is told before there is a folder
     folder = new_run_folder(out)
     try:
         return run_soak(asked, folder)
     except BaseException:
-        _remove_empty(folder)
+        remove_empty(folder)
         raise
 
 
@@ -326,8 +331,11 @@ def schema() -> int:
 
 def main() -> NoReturn:
     """Entry point. One line on standard error for anything that a person can act on; exit codes as promised."""
-    signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(_run(sys.argv[1:]))
+    from harness.cli_ending import ended_once, flushed, open_standard_streams
+
+    open_standard_streams()
+    ended_once()
+    sys.exit(flushed(_run(sys.argv[1:]), _say))
 
 
 def _run(arguments: list[str]) -> int:
@@ -344,6 +352,16 @@ def _run(arguments: list[str]) -> int:
         return _say(str(e), e.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", INTERRUPTED)
+    except BrokenPipeError:  # whoever read has seen enough
+        return 0
+    except Exception:
+        from harness.db import answering
+
+        try:
+            with answering():
+                raise
+        except HarnessError as refused:
+            return _say(str(refused), refused.exit_code)
 
 
 def _request(
@@ -367,41 +385,11 @@ def _request(
     )  # fmt: skip
 
 
-def _report(result: Any, folder: Path, json: Path | None, junit: Path | None, reporter: Any) -> int:
-    """Write all that a finished run leaves behind; its exit code."""
-    from harness.model import EXIT_CODES
-    from harness.report.cases import print_cases
-    from harness.report.fault_table import print_faults, write_fault_pictures
-    from harness.report.folder import latest, publish
-    from harness.report.junit import write_junit
-    from harness.report.level_table import print_levels
-    from harness.report.results import write_results
-    from harness.report.write import write_report
-
-    page = write_report(result, folder)
-    write_fault_pictures(result, folder)
-    publish(folder)
-    if json is not None:
-        write_results(result, json)
-    if junit is not None:
-        write_junit(result, junit)
-    reporter.close()
-    print_faults(result)
-    print_levels(result)
-    print_cases(result)
-    reporter.run_done(result, latest(page))
-    return EXIT_CODES[result.verdict]
-
-
 def _say(message: str, code: int) -> int:
     """One line, whatever the message holds."""
     line = " ".join(message.split())
     sys.stderr.write(f"harness: {line}\n")
     return code
-
-
-def _terminated(*_: object) -> NoReturn:
-    raise SystemExit(143)
 
 
 def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> None:
@@ -416,14 +404,6 @@ def _summary(result: Any, saved_on: str, version: str) -> str:
     if result.adapted:
         text += " (adapted: scenario or SQL have changed since it was saved)"
     return text if saved_on == version else f"{text} (saved on PostgreSQL {saved_on}, now {version})"
-
-
-def _remove_empty(folder: Path) -> None:
-    """Nothing was started, or nothing came of it: leave no folder."""
-    import shutil
-
-    if not any(folder.rglob("*.schedule")):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
+from harness.cli_report import tried
+from harness.errors import SaveError, UsageError
 from harness.mutation import BASELINES, PLAIN
 
 if TYPE_CHECKING:
@@ -54,12 +56,15 @@ def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
             mutants, server, console, strategies=asked.strategies, seed=asked.seed, seeds=asked.seeds,
             jobs=asked.jobs, folder=folder, limits=Limits(schedules=asked.schedules, deadline=deadline),
         )  # fmt: skip
-    write_atomically(folder / PICTURE, mutants_png(run))
-    write_mutants(run, folder / FILE)
-    publish(folder)
-    if asked.json is not None:
-        write_mutants(run, asked.json)
+    files = [folder / FILE, *([asked.json] if asked.json is not None else [])]
+    failed = tried(
+        *(partial(write_mutants, run, file) for file in files),
+        lambda: write_atomically(folder / PICTURE, mutants_png(run)),
+        lambda: publish(folder),
+    )
     console.run_done(run, latest(folder))
+    if failed:
+        raise SaveError(failed)
     return run.exit_code
 
 
@@ -97,9 +102,9 @@ def score_own(request: Request, asked: Asked, folder: Path) -> int:
         result = run_generic(scenario, server, options, jobs=asked.jobs)
     text = json.dumps(generic_json(result), ensure_ascii=False, indent=2) + "\n"
     content = text.encode("utf-8", "backslashreplace")
-    write_atomically(folder / FILE, content)
-    publish(folder)
-    if asked.json is not None:
-        write_atomically(asked.json, content)
+    files = [folder / FILE, *([asked.json] if asked.json is not None else [])]
+    failed = tried(*(partial(write_atomically, file, content) for file in files), lambda: publish(folder))
     console.print(generic_text(result, console.width, verbose=asked.verbose), soft_wrap=True)
+    if failed:
+        raise SaveError(failed)
     return EXIT_CODES[result.verdict]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli_report import tried
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.report.soak import SoakConsole
     from harness.soak.run import SoakOptions
-    from harness.soaked import Fault, Finding, Sample
+    from harness.soaked import Fault, Finding, Sample, SoakResult
     from harness.targets.protocol import Target
 
 SECONDS = 60.0
@@ -43,7 +45,7 @@ class Asked:
 
 def run_soak(asked: Asked, folder: Path) -> int:
     """Soak, report, and say how it went; the exit code. Raises `UsageError` for options that do not go together."""
-    from harness.model import EXIT_CODES
+    from harness.model import EXIT_CODES, Verdict
     from harness.report.folder import latest, publish
     from harness.report.results import write_atomically
     from harness.report.soak import SoakConsole
@@ -59,11 +61,17 @@ def run_soak(asked: Asked, folder: Path) -> int:
             result = soak(options, target, folder, _Told(console))
     finally:
         console.close()
-    write_atomically(folder / PICTURE, soak_png(result))
-    write_soak(result, folder / FILE)
-    publish(folder)
-    if asked.json is not None:
-        write_soak(result, asked.json)
+    files = [folder / FILE, *([asked.json] if asked.json is not None else [])]
+
+    def save(result: SoakResult) -> str:
+        return tried(*(partial(write_soak, result, file) for file in files))
+
+    failed = [save(result), tried(lambda: write_atomically(folder / PICTURE, soak_png(result)))]
+    if any(failed):
+        trouble = "; ".join(filter(None, (result.trouble, *failed)))
+        result = replace(result, verdict=Verdict.ERROR, trouble=trouble)
+        save(result)
+    tried(lambda: publish(folder))
     console.done(result, latest(folder))
     return EXIT_CODES[result.verdict]
 

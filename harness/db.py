@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -9,18 +11,43 @@ from psycopg.pq import TransactionStatus
 
 from harness.errors import TargetError, UserSqlError
 from harness.model import Script
+from harness.patience import Patience
 
 # Errors that end the session, besides class 08: shut down, crashed, cannot connect now, database dropped, and the
 # timeouts that terminate (idle session, idle in transaction, transaction).
 _SESSION_ENDED = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"})
 
+ANSWER_BOUND_S = 600.0
+"""How long a server may take over anything: somebody's migrations can be long."""
 
-def connect(conninfo: str, *, application_name: str, autocommit: bool = True) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection in UTF-8. Raises `TargetError` with one line that holds no password."""
+# It says nothing about the SQL that met it: no disk, memory or connections left (53400 is a limit that somebody set),
+# files that cannot be read, a server on its way down or up.
+_TROUBLE = frozenset(
+    {"53000", "53100", "53200", "53300", "58000", "58030", "57P01", "57P02", "57P03", "XX001", "XX002"}
+)
+
+
+class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that is shut down when an answer takes longer than ``bound_s`` seconds."""
+
+    bound_s = ANSWER_BOUND_S
+
+    def wait(self, *generator: Any, **how: Any) -> Any:
+        with Patience(self.pgconn.socket, self.bound_s):
+            return super().wait(*generator, **how)
+
+
+def connect(
+    conninfo: str, *, application_name: str, autocommit: bool = True, bound_s: float = ANSWER_BOUND_S
+) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection in UTF-8, lost when an answer takes longer than ``bound_s`` seconds. Raises `TargetError` with one
+    line that holds no password."""
     try:
-        return psycopg.connect(
+        made = BoundedConnection.connect(
             conninfo, autocommit=autocommit, application_name=application_name, client_encoding="utf8"
         )
+        made.bound_s = bound_s
+        return made
     except psycopg.Error as error:
         raise TargetError(f"cannot connect: {_without_password(one_line(str(error)), conninfo)}") from None
 
@@ -42,6 +69,9 @@ def apply_script(conn: psycopg.Connection[Any], script: Script) -> None:
     except psycopg.Error as error:
         if conn.closed:
             raise TargetError(f"connection lost while running {script.name}: {one_line(str(error))}") from error
+        if is_trouble(error.sqlstate):
+            _end_transaction(conn)
+            raise TargetError(f"the server failed at {script.name}: {one_line(str(error))}") from error
         if conn.info.transaction_status is TransactionStatus.ACTIVE:
             conn.close()  # the server waits for rows that will never come
             raise UserSqlError(script.name, "COPY FROM stdin or TO stdout in a script: use INSERT instead") from error
@@ -64,6 +94,23 @@ def is_connection_loss(sqlstate: str | None) -> bool:
     """Whether an error with this SQLSTATE means that the session is gone, so that the effect of what was in
     flight (a COMMIT above all) is unknown. None is what psycopg reports when libpq itself saw the connection end."""
     return sqlstate is None or sqlstate.startswith("08") or sqlstate in _SESSION_ENDED
+
+
+def is_trouble(sqlstate: str | None) -> bool:
+    """Whether an error with this SQLSTATE is the server's or the machine's, whatever the SQL was."""
+    return sqlstate in _TROUBLE
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """For the harness's own work: what server or operating system refuse becomes a `TargetError` of one line."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise TargetError(f"the server failed: {one_line(error.diag.message_primary or str(error))}") from error
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        raise TargetError(f"this machine refused: {one_line(error.strerror or str(error))}{place}") from error
 
 
 def one_line(text: str) -> str:

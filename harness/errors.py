@@ -36,6 +36,10 @@ class TargetError(HarnessError):
     """The server or the machine must be put right: no binaries, it will not start, it refused us."""
 
 
+class SaveError(HarnessError):
+    """The disk must be put right: a result could not be written where it was to go."""
+
+
 class DriverError(HarnessError):
     """An execution could not be carried out: a bound was reached, a worker process died by itself."""
 

@@ -107,9 +107,11 @@ class GenericResult:
     @property
     def verdict(self) -> Verdict:
         """ "violation" when the original is broken or a mutant survived; "inconclusive" when there was nothing to
-        measure."""
+        measure; "error" when the harness or its environment failed at the original or a mutant."""
         if self.original is not Verdict.PASS:
             return self.original
+        if self.count(Fate.ERROR):
+            return Verdict.ERROR
         if self.survivors:
             return Verdict.VIOLATION
         return Verdict.PASS if self.count(Fate.KILLED) else Verdict.INCONCLUSIVE

@@ -758,3 +758,5 @@ class RunResult:
     server_version: str
     elapsed_s: float
     scenarios: tuple[ScenarioResult, ...]
+    trouble: str = ""
+    """What went wrong beside the scenarios, or cut the run short; the verdict is "error" then."""

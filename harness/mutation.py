@@ -58,6 +58,8 @@ class Trial:
     why: str
     replay: str
     reached: bool = True
+    failed: bool = False
+    """The harness or its environment failed: nothing is known of the mutant."""
 
     @property
     def survived(self) -> bool:
@@ -156,6 +158,12 @@ class MutationRun:
         return tuple(s for s in self.settings if s.reached and not s.sound)
 
     @property
+    def failed(self) -> int:
+        """In how many settings and trials the harness or its environment failed."""
+        trials = sum(t.failed for m in self.mutants for t in m.trials)
+        return trials + sum(s.verdict is Verdict.ERROR for s in self.settings)
+
+    @property
     def missed(self) -> int:
         """How many settings, and trials that would have decided, were not reached."""
         deciding = {*self.deciding, PLAIN}
@@ -164,7 +172,10 @@ class MutationRun:
 
     @property
     def exit_code(self) -> int:
-        """1: a survivor, or a setting that proves nothing; 3: something was not reached; 0: all killed."""
+        """4: something failed; 1: a survivor, or a setting that proves nothing; 3: something was not reached; 0: all
+        killed."""
+        if self.failed:
+            return 4
         if self.broken_settings or self.survivors or self.unexplained:
             return 1
         return 3 if self.missed else 0

@@ -6,19 +6,23 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Protocol
 
-from harness.campaign import Options, Progress, Silent, run_campaign
+from harness.campaign import Options, Progress, Silent, conclude, run_campaign
 from harness.cases import with_cases
 from harness.crash import refuse_elsewhere
+from harness.db import answering
 from harness.driver.pool import WorkerPool
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.isolation import Levels
 from harness.matrix import with_faults
 from harness.model import RunResult, Scenario, ScenarioResult, Verdict
 from harness.shards import Shards
 from harness.stage import Stages
+from harness.tally import Tally
+from harness.targets.alive import why_gone
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
 
@@ -36,11 +40,20 @@ class Reporter(Protocol):
 
 
 def run_scenarios(
-    scenarios: Sequence[Scenario], target: Target, options: Options, reporter: Reporter, *, jobs: int
+    scenarios: Sequence[Scenario],
+    target: Target,
+    options: Options,
+    reporter: Reporter,
+    *,
+    jobs: int,
+    keep: Callable[[RunResult], None] | None = None,
 ) -> RunResult:
     """Run the campaigns of ``scenarios``, ``jobs`` at a time; results come in the order given, whatever ``jobs`` is.
 
-    Raises `UserSqlError` when the server refuses a scenario's SQL, `UsageError` for faults that ``target`` cannot have.
+    A scenario that fails by no fault of its own has the verdict "error", and the others still run; once the server is
+    gone, the rest is "not run". ``keep``: when the run is cut short (Ctrl-C, SIGTERM) after a scenario was done, is
+    given what there is by then, before the exception goes on. Raises `UserSqlError` when the server refuses a
+    scenario's SQL, `UsageError` for faults that ``target`` cannot have.
     """
     for scenario in scenarios:
         refuse_elsewhere(options.faults or scenario.faults, target, "--faults" if options.faults else scenario.file)
@@ -48,26 +61,61 @@ def run_scenarios(
     version = target.server_version
     reporter.run_started(target.description, version, len(scenarios))
     told = _Told(reporter)
-    results: list[ScenarioResult] = []
-    with Databases(target) as databases, Shards(max(1, min(jobs, len(scenarios))), options.stop) as shards:
+    lost = _Lost(target)
+    begun: set[int] = set()
+    done: dict[int, ScenarioResult] = {}
+    trouble = ""
 
-        def campaign(scenario: Scenario) -> Callable[[WorkerPool], ScenarioResult]:
-            def one(pool: WorkerPool) -> ScenarioResult:
-                told.scenario_started(scenario.name)
-                return _campaign(scenario, target, databases, pool, options, told)
+    def result(trouble: str, reason: str) -> RunResult:
+        found = [
+            done.get(i) or _failed(s, options, version, f"{'cut short' if i in begun else 'not run'}: {reason}")
+            for i, s in enumerate(scenarios)
+        ]
+        return RunResult(
+            verdict=Verdict.ERROR if trouble else worst(found),
+            seed=options.seed,
+            server_version=version,
+            elapsed_s=time.monotonic() - begin,
+            scenarios=tuple(found),
+            trouble=trouble,
+        )
 
-            return one
+    try:
+        with ExitStack() as last:
+            databases = Databases(target)
+            last.callback(databases.close)
+            shards = last.enter_context(Shards(max(1, min(jobs, len(scenarios))), options.stop))
 
-        for result in shards.each([campaign(s) for s in scenarios]):
-            results.append(result)
-            told.scenario_done(result)
-    return RunResult(
-        verdict=worst(results),
-        seed=options.seed,
-        server_version=version,
-        elapsed_s=time.monotonic() - begin,
-        scenarios=tuple(results),
-    )
+            def campaign(number: int, scenario: Scenario) -> Callable[[WorkerPool], ScenarioResult]:
+                def one(pool: WorkerPool) -> ScenarioResult:
+                    if lost.why:
+                        return _failed(scenario, options, version, f"not run: the server does not answer: {lost.why}")
+                    begun.add(number)
+                    told.scenario_started(scenario.name)
+                    found = _campaign(scenario, target, databases, pool, options, told)
+                    if found.observed is Verdict.ERROR:
+                        lost.look()
+                    if not options.stop.is_set():  # else it was cut short
+                        done[number] = found
+                    return found
+
+                return one
+
+            for number, found in enumerate(shards.each([campaign(i, s) for i, s in enumerate(scenarios)])):
+                done[number] = found
+                told.scenario_done(found)
+    except UsageError:
+        raise
+    except HarnessError as error:  # of what comes after the last scenario
+        if len(done) < len(scenarios):
+            raise
+        trouble = str(error)
+    except BaseException as cut:
+        if keep is not None and done:
+            why = "interrupted" if isinstance(cut, KeyboardInterrupt) else "the run was ended"
+            keep(result(why, why))
+        raise
+    return result(trouble, "")
 
 
 def worst(results: Sequence[ScenarioResult]) -> Verdict:
@@ -92,11 +140,37 @@ def _campaign(
     options: Options,
     told: _Told,
 ) -> ScenarioResult:
-    stages = Stages(scenario, target, databases, pool)
+    """Its result, whatever becomes of the server. Raises `UsageError`."""
+    result = None
     try:
-        return run_one(scenario, stages, options, told, target.server_version)
-    finally:
-        stages.close()
+        with answering(), closing(Stages(scenario, target, databases, pool)) as stages:
+            result = run_one(scenario, stages, options, told, target.server_version)
+    except UsageError:
+        raise
+    except HarnessError as error:
+        if result is None:
+            return _failed(scenario, options, target.server_version, str(error))
+        if result.observed is not Verdict.ERROR:  # else what came first is what to tell
+            result = replace(result, verdict=Verdict.ERROR, observed=Verdict.ERROR, meaning=str(error))
+    return result
+
+
+def _failed(scenario: Scenario, options: Options, server: str, why: str) -> ScenarioResult:
+    return conclude(scenario, options, Tally(), server, 0.0, why)
+
+
+class _Lost:
+    """Whether the server is gone for good. ``why``: "" as long as nobody has found it so."""
+
+    def __init__(self, target: Target) -> None:
+        self._target, self._lock = target, threading.Lock()
+        self.why = ""
+
+    def look(self) -> None:
+        """Ask it; several threads at a time ask once."""
+        with self._lock:
+            if not self.why:
+                self.why = why_gone(self._target)
 
 
 def run_one(scenario: Scenario, stages: Stages, options: Options, progress: Progress, server: str) -> ScenarioResult:

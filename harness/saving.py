@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.files import write_atomically
 from harness.model import Execution, Scenario, Violation
 from harness.schedule import SavedSchedule, encode
 
@@ -43,7 +44,7 @@ def save_counterexample(
         isolation=isolation,
         case=case,
     )
-    path.write_text(encode(saved), encoding="utf-8")
+    write_atomically(path, encode(saved).encode())
     save_history(path.with_suffix(".history.jsonl"), execution)
     return str(path)
 
@@ -57,4 +58,5 @@ def save_history(path: Path, execution: Execution) -> None:
         lines.append({k: v for k, v in fields.items() if v not in (None, "", ())})
     left = dataclasses.asdict(history.liveness)
     lines.append({"kind": "closing", "ledger": history.closing, **{k: v for k, v in left.items() if v}})
-    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    write_atomically(path, text.encode())

@@ -190,3 +190,5 @@ class SoakResult:
     samples: tuple[Sample, ...]
     marks: tuple[FaultMark, ...]
     findings: tuple[Finding, ...]
+    trouble: str = ""
+    """What ended it before its time, or kept it from being reported; the verdict is "error" then."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -279,14 +280,18 @@ class Stage:
     def _open_database(self) -> None:
         self._close_database()
         self._database = self._databases.clone(self._template)
-        self._controller = Controller(
-            self._pool,
-            self._target.conninfo(self._database),
-            owned=self._target.owned,
-            gated=self._gates is not None,
-            isolation=self._asked_isolation,
-            crash=self._crash,
-        )
+        try:
+            self._controller = Controller(
+                self._pool,
+                self._target.conninfo(self._database),
+                owned=self._target.owned,
+                gated=self._gates is not None,
+                isolation=self._asked_isolation,
+                crash=self._crash,
+            )
+        except BaseException:
+            self._databases.drop(self._database)
+            raise
         if self._restores:
             self._restorer = Restorer(self._controller.observer.connection, None)
             self._restorer.remember()
@@ -297,10 +302,11 @@ class Stage:
             self._restorer.close()
             self._restorer = None
         if self._controller is not None:
-            self._controller.close()
-            self._controller = None
-            self._pool.disconnect()
-            self._databases.drop(self._database)
+            controller, self._controller = self._controller, None
+            with ExitStack() as last:  # backwards, and all of it, whatever is broken
+                last.callback(self._databases.drop, self._database)
+                last.callback(self._pool.disconnect)
+                last.callback(controller.close)
 
     def _installed(self, scenario: Scenario, inside: bool, everywhere: bool) -> str:
         """The template with everything installed; with gates when workers are to be held inside functions."""
@@ -351,8 +357,9 @@ class Stages:
 
     def close(self) -> None:
         """Leave and drop the databases."""
-        for stage in self._made.values():
-            stage.close()
+        with ExitStack() as every:
+            for stage in self._made.values():
+                every.callback(stage.close)
 
 
 def _reading(scripts: Sequence[Script]) -> Reading:

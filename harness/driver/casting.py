@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.db import is_trouble
 from harness.driver.client import Client
 from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.plan import Plan, Watch
@@ -76,6 +77,8 @@ def _sessions(
         )
     for worker, process in zip(workers, processes, strict=True):
         reply = process.receive() or {"lost": "the process died by itself"}
+        if "error" in reply and is_trouble(reply["sqlstate"]):
+            raise DriverError(f"{worker.name} cannot begin: {reply['error']}")
         if "error" in reply:  # its role: unknown, or not ours to take
             raise UserSqlError(f"worker {worker.name}", reply["error"], sqlstate=reply["sqlstate"])
         if "ready" not in reply:

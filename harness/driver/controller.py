@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from psycopg.conninfo import make_conninfo
 
+from harness.db import is_trouble
 from harness.driver.attempts import next_attempt
 from harness.driver.casting import cast, recast
 from harness.driver.client import Client, State, meets
@@ -82,7 +83,12 @@ class Controller:
             with_level(conninfo, isolation), client_encoding="utf8", application_name="refund-harness worker"
         )
         self._splicer = Splicer()
-        self.observer = Observer(conninfo)
+        try:
+            self.observer = Observer(conninfo)
+        except BaseException:
+            if self._gatekeeper is not None:
+                self._gatekeeper.close()
+            raise
 
     def close(self) -> None:
         self.observer.close()
@@ -426,6 +432,8 @@ class _Run:
 
     def _failed(self, client: Client, reply: Message) -> None:
         statement = client.statement
+        if is_trouble(reply["sqlstate"]):  # it says nothing about the statement, whoever caught it or did not
+            raise DriverError(f"the server failed at {client.choice}: {reply['error']} ({reply['sqlstate']})")
         self.recorder.note(
             EventKind.FAIL, client.name, statement.name, sqlstate=reply["sqlstate"], message=reply["error"]
         )

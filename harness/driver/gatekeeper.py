@@ -94,7 +94,7 @@ class Gatekeeper:
                     break
                 self._check(result)
         except psycopg.OperationalError as e:
-            raise DriverError(f"the connection that holds the gates is lost: {str(e).strip()}") from None
+            raise _lost(e) from None
 
     def close(self) -> None:
         self._connection.finish()
@@ -106,10 +106,14 @@ class Gatekeeper:
             self._connection.send_query_prepared(statement, [b"%d" % key for key in keys])
             self._connection.flush()
         except psycopg.OperationalError as e:
-            raise DriverError(f"the connection that holds the gates is lost: {str(e).strip()}") from None
+            raise _lost(e) from None
         self._unread = True
 
     def _check(self, result: abc.PGresult) -> None:
         if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
             said = (result.error_message or b"").decode(errors="replace").strip()
             raise DriverError(f"the server refuses to hold a gate: {said}")
+
+
+def _lost(error: psycopg.OperationalError) -> DriverError:
+    return DriverError(f"the connection that holds the gates is lost: {str(error).strip().splitlines()[0]}")

@@ -18,7 +18,8 @@ from harness.driver.worker import serve
 
 
 def main(fd: int) -> NoReturn:
-    """Fork a worker for every descriptor that arrives; answer with its process id on a line."""
+    """Fork a worker for every descriptor that arrives; answer with its process id on a line, or with the words of the
+    system when it refuses."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # dead workers need no wait()
     gc.freeze()  # pages stay shared with the children
@@ -32,11 +33,21 @@ def main(fd: int) -> NoReturn:
                 os._exit(0)
             descriptors = array.array("i")
             descriptors.frombytes(ancillary[0][2])
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError as error:  # no processes or no memory left
+                answer(control, error.strerror or str(error))
+                os.close(descriptors[0])
+                continue
             if pid == 0:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 control.close()
                 serve(socket.socket(fileno=descriptors[0]))
             os.close(descriptors[0])
-            with contextlib.suppress(BrokenPipeError):
-                control.sendall(f"{pid}\n".encode())
+            answer(control, str(pid))
+
+
+def answer(control: socket.socket, text: str) -> None:
+    """A line to the controller, which may be gone."""
+    with contextlib.suppress(BrokenPipeError):
+        control.sendall(f"{text}\n".encode())

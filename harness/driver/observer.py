@@ -13,8 +13,10 @@ import psycopg
 from psycopg import pq
 from psycopg.pq import abc
 
+from harness.db import BoundedConnection, is_trouble
 from harness.errors import DriverError, HarnessError, UserSqlError
 from harness.model import Row, Script
+from harness.patience import Patience
 
 _WAITS = """
 SELECT pid, pg_blocking_pids(pid) || pg_safe_snapshot_blocking_pids(pid) FROM unnest($1::int[]) AS pid
@@ -44,7 +46,8 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> '
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_%%' ORDER BY 1
 """
 
-
+BOUND_S = 90.0
+"""How long any answer may take: more than the session's own timeout, which a server that was stopped does not keep."""
 _NUMBER = re.compile(r"\d+")
 _COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 
@@ -86,13 +89,14 @@ class Observer:
 
     def _connect(self) -> None:
         try:
-            self.connection: psycopg.Connection[Any] = psycopg.connect(
+            self.connection = BoundedConnection.connect(
                 self._conninfo,
                 autocommit=True,
                 application_name="refund-harness observer",
                 client_encoding="utf8",
                 prepare_threshold=2,
             )
+            self.connection.bound_s = BOUND_S
         except psycopg.OperationalError as e:
             raise DriverError(f"cannot connect to the server: {str(e).strip().splitlines()[0]}") from None
         self._statements: dict[str, bytes] = {}
@@ -166,7 +170,8 @@ class Observer:
         """Run one or more commands as the owner. Raises `UserSqlError`."""
         connection = self.connection.pgconn
         # Straight through libpq: this happens several times before every execution.
-        result = connection.exec_(sql.encode())
+        with self._patience():
+            result = connection.exec_(sql.encode())
         if result.status in _COPYING:
             self.connection.close()  # the server waits for rows that will never come
             raise UserSqlError(name, "COPY from or to the client: use INSERT instead")
@@ -210,13 +215,17 @@ class Observer:
         `psycopg.Error`."""
         connection = self.connection.pgconn
         values = [p.encode() for p in parameters]
-        try:
-            result = _checked(connection.exec_prepared(self._named(query), values))
-        except psycopg.errors.InvalidSqlStatementName:  # psycopg has dropped it along with its own, after a rollback
-            del self._statements[query]
-            result = _checked(connection.exec_prepared(self._named(query), values))
+        with self._patience():
+            try:
+                result = _checked(connection.exec_prepared(self._named(query), values))
+            except psycopg.errors.InvalidSqlStatementName:  # psycopg has dropped it with its own, after a rollback
+                del self._statements[query]
+                result = _checked(connection.exec_prepared(self._named(query), values))
         columns = range(result.nfields)
         return [tuple(_text(result.get_value(row, c)) for c in columns) for row in range(result.ntuples)]
+
+    def _patience(self) -> Patience:
+        return Patience(self.connection.pgconn.socket, BOUND_S)
 
     def _named(self, query: str) -> bytes:
         """The prepared statement of ``query``."""
@@ -237,6 +246,9 @@ class Observer:
         """The error to raise for SQL of the user's; the session is then outside a transaction again."""
         if self.connection.closed:
             return DriverError(f"connection lost in {name}: {_line(error)}")
+        if is_trouble(error.sqlstate):
+            self.connection.rollback()
+            return DriverError(f"the server failed in {name}: {_line(error)}")
         self.connection.rollback()
         return UserSqlError(name, _line(error), sqlstate=error.sqlstate)
 

@@ -58,7 +58,9 @@ class WorkerProcess:
     def send(self, message: Message) -> None:
         try:
             self.wire.send(message)
-        except (BrokenPipeError, ConnectionResetError):
+        except TimeoutError:
+            raise DriverError(f"worker process {self.pid} was silent for {REPLY_BOUND_S:.0f} s") from None
+        except OSError:
             self.alive = False
             raise DriverError(f"worker process {self.pid} died by itself") from None
 
@@ -141,6 +143,10 @@ class WorkerPool:
     """Worker processes of one controller; a context manager that leaves none behind."""
 
     def __init__(self) -> None:
+        self._workers: list[WorkerProcess] = []
+        self._open_nursery()
+
+    def _open_nursery(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._nursery = subprocess.Popen(
@@ -151,7 +157,6 @@ class WorkerPool:
             )
         ours.settimeout(REPLY_BOUND_S)
         self._control = ours
-        self._workers: list[WorkerProcess] = []
 
     def __enter__(self) -> Self:
         return self
@@ -185,6 +190,9 @@ class WorkerPool:
                 worker.await_death()
             except DriverError:  # stopped from outside, perhaps
                 worker.kill()
+        self._close_nursery()
+
+    def _close_nursery(self) -> None:
         self._control.close()
         try:
             self._nursery.wait(timeout=5)
@@ -193,6 +201,20 @@ class WorkerPool:
             self._nursery.wait()
 
     def _fork(self) -> WorkerProcess:
+        if self._nursery.poll() is not None:  # somebody has killed it; nothing of this execution hangs on it yet
+            self._renew_nursery()
+        try:
+            return self._forked()
+        except DriverError:
+            self._renew_nursery()  # whoever asked is told; the next one gets a nursery that works
+            raise
+
+    def _renew_nursery(self) -> None:
+        self._close_nursery()
+        with contextlib.suppress(OSError):  # no process can be made now: whoever asks next is told
+            self._open_nursery()
+
+    def _forked(self) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         ours.settimeout(REPLY_BOUND_S)
         with theirs:
@@ -203,9 +225,18 @@ class WorkerPool:
                 while not reply.endswith(b"\n"):
                     chunk = self._control.recv(32)
                     if not chunk:
-                        raise DriverError("the process that makes workers died")
+                        raise ConnectionResetError
                     reply += chunk
-            except (TimeoutError, BrokenPipeError, ConnectionResetError):
+                pid = int(reply)  # else the words of the system's refusal
+            except TimeoutError:
                 ours.close()
-                raise DriverError("the process that makes workers does not answer") from None
-        return WorkerProcess(int(reply), ours)
+                raise DriverError(
+                    f"the process that makes workers did not answer within {REPLY_BOUND_S:.0f} s"
+                ) from None
+            except OSError:
+                ours.close()
+                raise DriverError("the process that makes workers died") from None
+            except ValueError:
+                ours.close()
+                raise DriverError(f"no process can be made for a worker: {reply.decode().strip()}") from None
+        return WorkerProcess(pid, ours)

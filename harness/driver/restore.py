@@ -24,6 +24,8 @@ from harness.driver.restore_sql import function_sql
 from harness.errors import DriverError
 
 _APPLICATION = "refund-harness restorer"
+_BOUND_S = 90.0
+"""More than the session's own timeout, which a server that was stopped does not keep."""
 _SESSION = b"\
 SET lock_timeout = '500ms'; SET statement_timeout = '60s'; SET plan_cache_mode = force_generic_plan; \
 SET synchronize_seqscans = off"
@@ -52,7 +54,9 @@ class Restorer:
         self._names = None if tables is None else frozenset(tables)
         info = connection.info
         self._connection = connect(
-            psycopg.conninfo.make_conninfo(info.dsn, password=info.password or None), application_name=_APPLICATION
+            psycopg.conninfo.make_conninfo(info.dsn, password=info.password or None),
+            application_name=_APPLICATION,
+            bound_s=_BOUND_S,
         )
         self._finalizer = weakref.finalize(self, self._connection.close)
         self._copies: tuple[Copy, ...] = ()

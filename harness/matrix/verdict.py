@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 from harness.campaign import Options, Progress
+from harness.db import answering
 from harness.errors import HarnessError, UsageError
 from harness.matrix.whole import Whole
 from harness.model import FaultMatrix, FaultOutcome, Scenario, ScenarioResult, Verdict
@@ -33,11 +34,19 @@ def with_faults(
 
     walk = Whole(scenario, stages, faults, options, server, done)
     try:
-        matrix = walk.run()
+        with answering():
+            matrix = walk.run()
     except UsageError:
         raise
     except HarnessError as e:
-        return replace(result, verdict=Verdict.ERROR, observed=Verdict.ERROR, meaning=f"in the fault matrix: {e}")
+        return replace(
+            result,
+            verdict=Verdict.ERROR,
+            observed=Verdict.ERROR,
+            schedules=result.schedules + walk.executed,
+            meaning=f"in the fault matrix: {e}",
+            counterexamples=(*result.counterexamples, *walk.examples),
+        )
     verdict, observed = judged(result, matrix)
     if verdict is Verdict.PASS and options.require_exhausted and not _searched_to_the_end(matrix):
         verdict = Verdict.INCONCLUSIVE

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass, replace
 
 from harness.campaign import Options, Silent, run_campaign
-from harness.db import one_line
+from harness.db import answering, one_line
 from harness.driver.pool import WorkerPool
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.fates import Fate, Judged
 from harness.model import Scenario, ScenarioResult, Script, Search, Verdict
 from harness.mutants.outcomes import Outcomes, difference
@@ -64,12 +64,14 @@ class Judge:
         if self.options.out_of_time:
             return Judged(mutation=mutation, fate=Fate.UNPROVEN, reason="not reached: the time was up")
         outcomes = Outcomes()
-        with OwnDatabases(self.target, self.databases, self.scenario.install) as own:
-            try:
+        try:
+            with answering(), OwnDatabases(self.target, self.databases, self.scenario.install) as own:
                 result = searched(self._mutated(mutation), self.target, own, pool, self.options, outcomes)
-            except UsageError as error:
-                # The user's own SQL works on the original: what the server refuses is the mutant, or the set-up on it.
-                return Judged(mutation=mutation, fate=Fate.STILLBORN, reason=one_line(str(error)))
+        except UsageError as error:
+            # The user's own SQL works on the original: what the server refuses is the mutant, or the set-up on it.
+            return Judged(mutation=mutation, fate=Fate.STILLBORN, reason=one_line(str(error)))
+        except HarnessError as error:
+            return Judged(mutation=mutation, fate=Fate.ERROR, reason=one_line(str(error)))
         found = self._judged(mutation, result, outcomes)
         first = result.schedules_to_first_violation
         return replace(

@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from harness.db import answering
 from harness.driver.pool import WorkerPool
+from harness.errors import HarnessError, UsageError
 from harness.mutants.own_databases import OwnDatabases
 from harness.mutants.score import deciding, whole_run
-from harness.mutants.trial import Limits, alone, attempt
+from harness.mutants.trial import Limits, alone, attempt, failed
 from harness.mutation import (
     BARRIER_THREADS,
     FREE_RUNNING,
@@ -19,6 +21,7 @@ from harness.mutation import (
     MutantResult,
     MutationRun,
     SettingResult,
+    Trial,
 )
 from harness.scenario import load_scenario
 from harness.shards import Shards
@@ -75,13 +78,18 @@ def run_mutants(
         def trials(mutant: Mutant) -> Callable[[WorkerPool], MutantResult]:
             def one(pool: WorkerPool) -> MutantResult:
                 install = load_scenario(mutant.setting).install
-                with OwnDatabases(target, databases, install) as own:
-                    found = tuple(
-                        attempt(mutant, name, seed + i, target, own, pool, folder, limits)
-                        for name in chosen
-                        for i in range(seeds)
-                    )
-                return MutantResult(mutant=mutant, trials=found)
+                found: list[Trial] = []
+                each = [(name, seed + i) for name in chosen for i in range(seeds)]
+                try:
+                    with answering(), OwnDatabases(target, databases, install) as own:
+                        for name, number in each:
+                            found.append(attempt(mutant, name, number, target, own, pool, folder, limits))
+                except UsageError:
+                    raise
+                except HarnessError as e:  # of the databases; the last trial stands for what comes after all of them
+                    found = found[: len(each) - 1]
+                    found += [failed(mutant, name, number, e) for name, number in each[len(found) :]]
+                return MutantResult(mutant=mutant, trials=tuple(found))
 
             return one
 

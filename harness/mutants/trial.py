@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.campaign import Options, Silent, run_campaign
 from harness.checks import Context
+from harness.db import answering
 from harness.driver.pool import WorkerPool
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.matrix import with_faults
 from harness.model import Counterexample, Scenario, ScenarioResult, Search, Verdict
 from harness.mutants.baselines import Released, release
@@ -61,16 +63,22 @@ def attempt(
     if limits.out_of_time:
         return _not_killed(mutant, strategy, seed, NOT_REACHED, reached=False)
     try:
-        scenario = _scenario(mutant, strategy, folder, limits)
-        stages = Stages(scenario, target, databases, pool)
-        try:
-            if strategy in BASELINES:
-                return _released(mutant, strategy, seed, stages, limits)
-            return _searched(mutant, strategy, seed, scenario, stages, _own(folder, strategy, seed), limits, target)
-        finally:
-            stages.close()
-    except HarnessError as e:
+        with answering():
+            scenario = _scenario(mutant, strategy, folder, limits)
+            with closing(Stages(scenario, target, databases, pool)) as stages:
+                if strategy in BASELINES:
+                    return _released(mutant, strategy, seed, stages, limits)
+                own = _own(folder, strategy, seed)
+                return _searched(mutant, strategy, seed, scenario, stages, own, limits, target)
+    except UsageError as e:
         return _not_killed(mutant, strategy, seed, str(e))
+    except HarnessError as e:
+        return failed(mutant, strategy, seed, e)
+
+
+def failed(mutant: Mutant, strategy: str, seed: int, error: HarnessError) -> Trial:
+    """A trial that the harness or its environment could not carry out."""
+    return replace(_not_killed(mutant, strategy, seed, str(error)), failed=True)
 
 
 def alone(
@@ -84,13 +92,19 @@ def alone(
             name=scenario.name, file=str(path), verdict=Verdict.INCONCLUSIVE, exhausted=False, schedules=0,
             elapsed_s=0.0, meaning=NOT_REACHED, reached=False,
         )  # fmt: skip
-    stages = Stages(scenario, target, databases, pool)
     options = Options(seed=seed, deadline=limits.deadline, stop=limits.stop)
+    begin = time.monotonic()
     try:
-        result = run_campaign(scenario, stages, options, Silent(), target.server_version)
-        result = _struck(result, scenario, stages, options, target)
-    finally:
-        stages.close()
+        with answering(), closing(Stages(scenario, target, databases, pool)) as stages:
+            result = run_campaign(scenario, stages, options, Silent(), target.server_version)
+            result = _struck(result, scenario, stages, options, target)
+    except UsageError:
+        raise
+    except HarnessError as e:
+        return SettingResult(
+            name=scenario.name, file=str(path), verdict=Verdict.ERROR, exhausted=False, schedules=0,
+            elapsed_s=time.monotonic() - begin, meaning=str(e),
+        )  # fmt: skip
     cut_short = limits.out_of_time and result.observed is not Verdict.VIOLATION and not result.exhausted
     return SettingResult(
         name=scenario.name,
@@ -135,7 +149,7 @@ def _searched(
         return Trial(
             mutant=mutant.name, strategy=strategy, seed=seed, killed=False, schedules=None, after_serial=None,
             seconds=None, executed=result.schedules, verdict=result.observed, seen=seen,
-            why=_why(mutant, strategy, result, seen), replay="",
+            why=_why(mutant, strategy, result, seen), replay="", failed=result.observed is Verdict.ERROR,
             reached=not (limits.out_of_time and result.observed is not Verdict.ERROR and not result.exhausted),
         )  # fmt: skip
     schedules = watch.place(kill.execution.number)

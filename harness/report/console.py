@@ -4,20 +4,44 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any, ClassVar
 
 from rich.console import Console
 
 
 class QuietPipeConsole(Console):
-    """Falls silent when its reader leaves (``| head``): the run goes on, and its exit code keeps its meaning."""
+    """Falls silent when its reader leaves (``| head``): the run goes on, and its exit code keeps its meaning. So it
+    does when what it writes to refuses (a full disk); ``refusal`` then says why, for whoever decides on the code."""
+
+    refusal: ClassVar[str] = ""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-        os.close(devnull)
+        _to_nowhere()
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        try:
+            super().print(*objects, **how)
+        except OSError as error:
+            self._refused(error)
+
+    def control(self, *controls: Any) -> None:
+        try:
+            super().control(*controls)
+        except OSError as error:
+            self._refused(error)
+
+    def _refused(self, error: OSError) -> None:
+        QuietPipeConsole.refusal = error.strerror or str(error)
+        self.on_broken_pipe()
 
 
 def plain_console() -> Console:
     """For text that is ours: no markup, no highlighting, no emoji codes."""
     return QuietPipeConsole(highlight=False, markup=False, emoji=False)
+
+
+def _to_nowhere() -> None:
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

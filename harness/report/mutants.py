@@ -159,7 +159,7 @@ class MutationConsole:
 
 def headline(run: MutationRun) -> str:
     """One sentence on the whole run."""
-    parts = []
+    parts = [f"the harness or its environment failed {plural(run.failed, 'time')}"] if run.failed else []
     deciding = [s for s in run.strategies if s.decides]
     if run.broken_settings:
         parts.append(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
 from pathlib import Path
 from typing import Any
 
+from harness.files import write_atomically as write_atomically
 from harness.model import Counterexample, Json, RunResult, ScenarioResult, Violation
 from harness.report.cases import cases_json
 from harness.report.fault_json import fault_json
@@ -26,6 +26,7 @@ def results_json(run: RunResult) -> dict[str, Any]:
         "server_version": run.server_version,
         "elapsed_s": _seconds(run.elapsed_s),
         "scenarios": [_scenario(result) for result in run.scenarios],
+        **({"trouble": run.trouble} if run.trouble else {}),
     }
 
 
@@ -34,16 +35,6 @@ def write_results(run: RunResult, path: Path) -> None:
     text = json.dumps(results_json(run), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     # A lone surrogate has no UTF-8 form; Python's escape for it happens to be JSON's.
     write_atomically(path, text.encode("utf-8", "backslashreplace"))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` in one step. The folder must exist."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _scenario(result: ScenarioResult) -> dict[str, Any]:

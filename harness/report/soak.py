@@ -136,6 +136,9 @@ def headline(result: SoakResult) -> str:
     """One sentence on the whole soak."""
     load = f"{plural(result.operations, 'operation')} by {plural(result.workers, 'worker')} in"
     took = f"{load} {seconds(result.elapsed_s)}"
+    if result.trouble:
+        found = f"; {plural(len(result.findings), 'finding')} by then" if result.findings else ""
+        return f"{one_line(result.trouble, 400)} (after {took}{found})"
     if result.findings:
         found = plural(len(result.findings), "finding")
         again = sum(1 for f in result.findings if f.handed_over is not None and f.handed_over.replay)

@@ -51,6 +51,7 @@ def soak_json(result: SoakResult) -> dict[str, Any]:
             for s in result.samples
         ],
         "findings": [_finding(f) for f in result.findings],
+        **({"trouble": result.trouble} if result.trouble else {}),
     }  # fmt: skip
 
 

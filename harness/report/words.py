@@ -80,7 +80,7 @@ def headline(run: RunResult) -> str:
     if not run.scenarios:
         return "No scenario was run, so nothing was shown."
     total = plural(len(run.scenarios), "scenario")
-    parts = []
+    parts = [one_line(run.trouble, 400)] if run.trouble else []
     if number[Verdict.ERROR]:
         parts.append(f"the harness or its environment failed in {number[Verdict.ERROR]:,} of {total}")
     if number[Verdict.VIOLATION]:

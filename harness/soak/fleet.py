@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from harness.db import is_connection_loss
+from harness.db import is_connection_loss, is_trouble
 from harness.driver.pool import WorkerPool, WorkerProcess
 from harness.driver.wire import Message
 from harness.errors import DriverError
@@ -167,6 +167,8 @@ class Fleet:
             operation = self._operation(slot, "ok", next(iter(row.values()), None))
             self._typical_s += _FORGETTING * (operation.end_s - operation.begin_s - self._typical_s)
         elif "error" in reply and not is_connection_loss(reply["sqlstate"]):
+            if is_trouble(reply["sqlstate"]):
+                raise DriverError(f"the server failed at a {slot.kind.value}: {reply['error']} ({reply['sqlstate']})")
             operation = self._operation(slot, "fail", reply["error"], reply["sqlstate"] or "")
         else:
             operation = self._operation(slot, "info", reply.get("lost") or reply.get("error"), reply.get("sqlstate"))

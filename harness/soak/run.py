@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
 
-from harness.db import apply_script, connect, one_line
+from harness.db import answering, apply_script, connect
 from harness.driver.pool import WorkerPool
-from harness.errors import TargetError
+from harness.errors import HarnessError, UsageError
 from harness.model import Script, Verdict
 from harness.soak.calls import migrations, opening
 from harness.soak.fleet import STUCK_S, Fleet, Stuck, clock
@@ -61,24 +62,36 @@ class SoakReporter(Protocol):
 
 def soak(options: SoakOptions, target: Target, folder: Path, reporter: SoakReporter) -> SoakResult:
     """Run it. The first violation ends the load; what is found is handed to the directed search, whose files go into
-    ``folder``. Raises `UsageError` when ``more`` is no SQL that the server takes, `DriverError` when the fleet cannot
-    be kept up."""
+    ``folder``. What ends it before its time, once the load has begun, is the result's ``trouble``. Raises `UsageError`
+    when ``more`` is no SQL that the server takes, another `HarnessError` when it cannot begin."""
     scripts = migrations(options.more)
     version = target.server_version
     reporter.started(target.description, version, options)
-    with Databases(target) as databases:
-        name = databases.clone(databases.template(scripts))
-        try:
+    run: _Run | None = None
+    broken: tuple[Broken, ...] = ()
+    trouble = ""
+    try:
+        with answering(), ExitStack() as last:
+            databases = last.enter_context(Databases(target))
+            name = databases.clone(databases.template(scripts))
+            last.callback(databases.drop, name)
             run = _Run(options, target.conninfo(name), reporter)
             broken = run.go()
-        except psycopg.OperationalError as error:
-            raise TargetError(f"the server failed in the soak: {one_line(str(error))}") from error
-        finally:
-            databases.drop(name)
+    except UsageError:
+        raise
+    except HarnessError as error:
+        if run is None:
+            raise
+        trouble, broken = str(error), broken or run.alarm
     found = findings(broken, run.log)
     more = scripts[len(scripts) - len(options.more) :]
-    told = tuple(_handed_over(found, more, target, folder, reporter, seed=options.seed))
-    return run.result(told, version)
+    if not trouble:
+        try:
+            with answering():
+                found = tuple(_handed_over(found, more, target, folder, reporter, seed=options.seed))
+        except HarnessError as error:
+            trouble = f"in the directed search: {error}"
+    return run.result(found, version, trouble)
 
 
 def _handed_over(
@@ -109,6 +122,8 @@ class _Run:
         self._next_sample = _SAMPLE_S
         self._elapsed = 0.0
         self._stuck: list[Operation] = []
+        self.alarm: tuple[Broken, ...] = ()
+        """What ended the load."""
 
     def go(self) -> tuple[Broken, ...]:
         """All that is broken; nothing of what ran here is left when it returns or raises."""
@@ -120,9 +135,11 @@ class _Run:
             )  # fmt: skip
             self._clock = clock()  # all workers are connected
             try:
-                with Watch(_connect(self._conninfo), self.log.told_now) as watch:
-                    alarm = self._load(fleet, watch)
-                self._elapsed = self._clock()
+                try:
+                    with Watch(_connect(self._conninfo), self.log.told_now) as watch:
+                        self.alarm = alarm = self._load(fleet, watch)
+                finally:
+                    self._elapsed = self._clock()
                 if alarm or self._stuck:
                     self._reporter.alarmed()
                 else:
@@ -138,11 +155,12 @@ class _Run:
         rows = (*self._own_findings(), *late, *alarm, *last)
         return tuple({(b.check, b.job, b.user): b for b in rows}.values())
 
-    def result(self, found: Sequence[Finding], version: str) -> SoakResult:
+    def result(self, found: Sequence[Finding], version: str, trouble: str = "") -> SoakResult:
         log, options = self.log, self._options
         acknowledged = log.refunds.total()
         # A soak in which nobody was ever told of a refund has looked at nothing.
         verdict = Verdict.VIOLATION if found else Verdict.PASS if acknowledged else Verdict.INCONCLUSIVE
+        verdict = Verdict.ERROR if trouble else verdict
         return SoakResult(
             verdict=verdict, seed=options.seed, server_version=version, elapsed_s=self._elapsed,
             workers=options.workers, users=options.users, jobs=self._queue.jobs,
@@ -151,7 +169,7 @@ class _Run:
             acknowledged=acknowledged, deadlocks=log.deadlocks, checked=self._checked,
             faults=tuple((f, log.faults[f]) for f in options.faults),
             errors=tuple(log.errors.most_common(10)), latencies=log.latencies(), samples=tuple(log.samples),
-            marks=tuple(log.marks), findings=tuple(found),
+            marks=tuple(log.marks), findings=tuple(found), trouble=trouble,
         )  # fmt: skip
 
     def _load(self, fleet: Fleet, watch: Watch) -> tuple[Broken, ...]:

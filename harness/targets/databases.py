@@ -42,19 +42,16 @@ class Databases:
         self._templates: dict[str, str] = {}
         self._derived: dict[tuple[str, str], tuple[str, Any]] = {}
         self._names: list[str] = []
-        self._conn = self._connected()
+        self._closed = False
+        self._session = self._connected()
         # Copying files ends with a checkpoint: the faster way on a server of ours, an imposition on another's.
-        by_copy = target.owned and self._conn.info.server_version >= 150000
+        by_copy = target.owned and self._session.info.server_version >= 150000
         self._strategy = sql.SQL(" STRATEGY file_copy" if by_copy else "")
 
     def reconnect(self) -> None:
-        """Everything is as it was, but that the server has taken the connection."""
+        """Everything is as it was, but that the server has taken the connection: whoever comes next has a new one."""
         with self._lock:
-            self._conn.close()
-            self._conn = self._connected()
-
-    def _connected(self) -> psycopg.Connection[Any]:
-        return connect(self._target.conninfo(self._target.maintenance_database), application_name=_APPLICATION)
+            self._session.close()
 
     def template(self, scripts: Sequence[Script], *, roles: Sequence[str] = ()) -> str:
         """The name of a database in which ``scripts`` were run, in order, each in a session of its own.
@@ -95,7 +92,16 @@ class Databases:
 
     def drop(self, name: str) -> None:
         """Drop a database, whoever is connected to it. One that is gone already is no error."""
-        with self._lock, self._said("drop", name):
+        with self._lock:
+            try:
+                self._drop(name)
+            except TargetError:
+                if not self._session.closed:
+                    raise
+                self._drop(name)  # the session had been lost, perhaps long ago: now in a new one
+
+    def _drop(self, name: str) -> None:
+        with self._said("drop", name):
             # A backend that is just leaving would cost 100 ms: the server looks again only then.
             self._wait_until_deserted(name, 0.05)
             self._conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -105,18 +111,28 @@ class Databases:
     def close(self) -> None:
         """Drop what this run made, unless it vanishes with the server. May be called again."""
         with self._lock:
-            if self._conn.closed:
+            if self._closed:
                 return
-            stuck = []
-            if not self._target.owned:
-                for name in reversed(self._names.copy()):
-                    try:
-                        self.drop(name)
-                    except TargetError:
-                        stuck.append(name)
-            self._conn.close()
+            self._closed = True
+            stuck: list[str] = []
+            try:
+                self._drop_all(stuck)
+            except (KeyboardInterrupt, SystemExit):
+                self._drop_all(stuck)  # a command hears of its end once, and ends what it has begun
+                raise
+            finally:
+                self._session.close()
         if stuck:
             raise TargetError(f"could not drop these databases, please do: {', '.join(stuck)}")
+
+    def _drop_all(self, stuck: list[str]) -> None:
+        """What is there on a server that is not ours; what cannot be dropped goes to ``stuck``."""
+        for name in [] if self._target.owned else reversed(self._names.copy()):
+            if name not in stuck:
+                try:
+                    self.drop(name)
+                except TargetError:
+                    stuck.append(name)
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +141,16 @@ class Databases:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def _conn(self) -> psycopg.Connection[Any]:
+        """The session that creates and drops: a new one where the last was lost, for whoever comes next."""
+        if self._session.closed:
+            self._session = self._connected()
+        return self._session
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        return connect(self._target.conninfo(self._target.maintenance_database), application_name=_APPLICATION)
 
     def _install(self, scripts: Sequence[Script]) -> str:
         name = self._create(sql.SQL(""))
@@ -145,8 +171,8 @@ class Databases:
             name = f"refund_harness_{self._token}_{self._count}"
             statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
             with self._said("create", name):
+                self._names.append(name)  # before: the answer may be lost, and the database there
                 self._conn.execute(statement + template + self._strategy)
-                self._names.append(name)
                 if not self._target.owned:
                     mark = f"refund-harness: disposable, of process {os.getpid()} on {socket.gethostname()}"
                     comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
@@ -186,6 +212,8 @@ class Databases:
                     f"let its administrator run ALTER ROLE {role} CREATEDB"
                 ) from None
             message = one_line(error.diag.message_primary or str(error))
+            if self._session.closed:
+                message = f"connection lost: {message}"
             detail = f" ({one_line(error.diag.message_detail)})" if error.diag.message_detail else ""
             raise TargetError(f"cannot {verb} database {name}: {message}{detail}") from error
 

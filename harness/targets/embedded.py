@@ -22,6 +22,7 @@ from harness.targets.account import server_account
 from harness.targets.binaries import find_binaries
 from harness.targets.cluster import forget, fresh_data_directory, new_data_directory
 from harness.targets.launch import Launch
+from harness.targets.orphans import end_orphans
 from harness.targets.places import cache_place, run_places, runs_place
 from harness.targets.runfolder import QUIT_TIMEOUT_S, RunFolder, sweep
 from harness.targets.settings import as_file, server_settings
@@ -102,14 +103,19 @@ class EmbeddedTarget:
         )
 
     def close(self) -> None:
-        atexit.unregister(self.close)
-        _alive.discard(self)
         if os.getpid() != self._owner:
+            atexit.unregister(self.close)
+            _alive.discard(self)
             self._disown()
             return
         if self._launch is not None:
             self._launch.stop(timeout=QUIT_TIMEOUT_S)
+            if self._launch.process.returncode != 0:  # it was killed, by whomever
+                end_orphans(self.data_directory)
         self._run.remove()
+        # Last: when a Ctrl-C comes between, the exit of the interpreter does the rest.
+        atexit.unregister(self.close)
+        _alive.discard(self)
 
     def __enter__(self) -> Self:
         return self

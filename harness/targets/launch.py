@@ -54,6 +54,7 @@ class Launch:
         """SIGQUIT, and SIGKILL after ``timeout`` seconds. Returns when the program is gone. May be called again."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
+            self.process.send_signal(signal.SIGCONT)  # a stopped one would hear nothing else
             try:
                 self.process.wait(timeout)
             except subprocess.TimeoutExpired:

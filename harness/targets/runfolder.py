@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.targets.account import Account
+from harness.targets.orphans import end_orphans
 
 PREFIX = "refund-harness-"
 _OWNER = "owner.lock"
@@ -89,6 +90,7 @@ def _sweep_one(path: Path) -> bool:
         return False
     try:
         _end_server(path / "data")
+        end_orphans(path / "data")
         shutil.rmtree(path, ignore_errors=True)
     finally:
         if descriptor >= 0:
@@ -123,6 +125,7 @@ def _end_server(data: Path) -> None:
             return
         with suppress(OSError):
             os.kill(pid, sent)
+            os.kill(pid, signal.SIGCONT)  # a stopped one would hear nothing else
         deadline = time.monotonic() + patience
         while _is_server_of(pid, data) and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -64,6 +64,13 @@ class Run:
                 found.add(Path(arguments[arguments.index("-D") + 1]).parent)
         return found
 
+    def server_is_up(self) -> set[Path]:
+        """Wait until it has a server and workers; the server's folder."""
+        while len(self.family) < 8:
+            assert self.process.poll() is None
+            self.watch(0.5)
+        return self.run_folders()
+
     def left(self) -> list[psutil.Process]:
         return [p for p in self.family.values() if _lives(p)]
 
@@ -107,9 +114,7 @@ def test_sigkill_at_any_moment_leaves_no_process_and_no_socket(started: Run, mom
 
 
 def test_the_folder_of_a_killed_run_is_swept_by_the_next(started: Run, tmp_path: Path) -> None:
-    started.watch(3.0)
-    folders = started.run_folders()
-    assert folders
+    folders = started.server_is_up()
     started.process.kill()
     started.process.wait()
     started.await_nothing_left(2.0)
@@ -125,8 +130,7 @@ def test_the_folder_of_a_killed_run_is_swept_by_the_next(started: Run, tmp_path:
 
 @pytest.mark.parametrize(("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "")])
 def test_a_polite_end_leaves_nothing_at_all(started: Run, number: signal.Signals, code: int, said: str) -> None:
-    started.watch(3.0)
-    folders = started.run_folders()
+    folders = started.server_is_up()
     started.process.send_signal(number)
     _, errors = started.process.communicate(timeout=60)
     assert started.process.returncode == code

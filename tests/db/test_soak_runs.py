@@ -16,7 +16,7 @@ import pytest
 from soak_mutants import never_ends, other_tables, refuses_all, says_so_and_does_not, wide_race
 
 from harness.db import connect
-from harness.errors import HarnessError, UsageError, UserSqlError
+from harness.errors import UsageError, UserSqlError
 from harness.model import Verdict
 from harness.soak import fleet
 from harness.soak.ledger import check_ledger
@@ -186,9 +186,11 @@ def test_whoever_watches_a_server_that_is_gone_lets_go_and_passes_the_reason_on(
 
 
 def test_a_server_that_goes_away_is_no_finding(tmp_path: Path) -> None:
-    with EmbeddedTarget() as server, pytest.raises(HarnessError) as caught:
-        soak(SoakOptions(workers=3, users=3, seconds=3600), server, tmp_path, Saboteur(server))
-    assert caught.value.exit_code == 4
+    with EmbeddedTarget() as server:
+        result = soak(SoakOptions(workers=3, users=3, seconds=3600), server, tmp_path, Saboteur(server))
+    assert (result.verdict, result.findings) == (Verdict.ERROR, ())
+    assert result.trouble
+    assert result.operations
 
 
 def test_sql_that_makes_the_ledger_unreadable_is_the_users_business(target: EmbeddedTarget, tmp_path: Path) -> None:

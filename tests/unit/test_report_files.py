@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import samples
 
-from harness.errors import UsageError
+from harness.errors import SaveError, UsageError
 from harness.model import RunResult, Verdict, Violation
 from harness.report import folder as folders
 from harness.report.folder import KEEP_RUNS, MARKER, new_run_folder, publish
@@ -77,7 +77,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "results.json"
     path.write_text("old")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk")))
-    with pytest.raises(OSError, match="disk"):
+    with pytest.raises(SaveError, match="disk"):
         write_results(samples.red_run(), path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -17,12 +17,14 @@ PACKAGE = Path(__file__).parents[2] / "harness"
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "model": set(),
+    "files": {"errors"},
     "resources": set(),
     "sqltext": {"model"},
     "statements": {"model", "sqltext"},
     "queue": set(),
     "scenario": {"errors", "model", "resources", "sqltext", "statements", "queue"},
-    "db": {"errors", "model"},
+    "patience": set(),
+    "db": {"errors", "model", "patience"},
     "catalog": {"sqltext"},
     "gating": {"model", "sqltext"},
     "adhoc": {"errors", "model", "sqltext", "statements", "db", "resources"},
@@ -30,27 +32,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schedule": {"errors", "model"},
     "dependence": {"model"},
     "strategies": {"errors", "model", "schedule", "dependence"},
-    "driver": {"errors", "model", "db", "dependence", "strategies", "wire"},
+    "driver": {"errors", "model", "patience", "db", "dependence", "strategies", "wire"},
     "checks": {"model"},
     "coverage": {"model"},
     "tally": {"model", "coverage"},
     "meaning": {"model", "checks", "tally"},
-    "saving": {"model", "schedule"},
+    "saving": {"files", "model", "schedule"},
     "shrink": {"model", "schedule"},
     "wire": {"errors"},
     "points": {"model", "sqltext", "gating", "driver"},
     "stage": {"errors", "model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
     "crash": {"errors", "model", "driver", "targets", "stage"},
     "found": {"errors", "model", "checks", "shrink", "strategies", "driver", "stage"},
-    "campaign": {"errors", "model", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
-    "matrix": {"errors", "model", "saving", "strategies", "checks", "stage", "found", "campaign", "crash"},
+    "campaign": {"errors", "model", "db", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
+    "matrix": {"errors", "model", "db", "saving", "strategies", "checks", "stage", "found", "campaign", "crash"},
     "isolation": {"errors", "model", "driver", "checks", "stage", "campaign"},
     "cases": {"errors", "model", "checks", "tally", "saving", "strategies", "stage", "found", "campaign"},
     "replay": {"errors", "model", "crash", "matrix", "isolation", "cases", "scenario", "schedule", "strategies"}
     | {"driver", "checks", "targets", "stage", "found"},
     "shards": {"driver"},
-    "run": {"errors", "model", "crash", "driver", "targets", "stage", "campaign", "matrix", "isolation", "cases"}
-    | {"shards"},
+    "run": {"errors", "model", "crash", "db", "driver", "targets", "stage", "campaign", "matrix", "isolation", "cases"}
+    | {"tally", "shards"},
     "mutation": {"model"},
     "soaked": {"model"},
     "soak": {"errors", "model", "soaked", "resources", "sqltext", "scenario", "db", "targets", "driver"}
@@ -58,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fates": {"model", "sqltext"},
     "mutants": {"errors", "model", "resources", "mutation", "fates", "sqltext", "scenario", "db", "catalog", "targets"}
     | {"strategies", "driver", "checks", "stage", "campaign", "shards", "matrix"},
-    "report": {"errors", "model", "mutation", "fates", "soaked"},
+    "report": {"errors", "files", "model", "mutation", "fates", "soaked"},
     "draw": {
         "errors",
         "model",
@@ -77,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "regression": {"errors", "model", "scenario", "schedule", "report"},
 }
-WIRING = {"api", "cli", "cli_mutants", "cli_soak", "pytest_plugin", "__main__", "__init__"}
+WIRING = {"api", "cli", "cli_ending", "cli_mutants", "cli_report", "cli_soak", "pytest_plugin", "__main__", "__init__"}
 
 
 def room_of(module: str) -> str:

@@ -1,0 +1,64 @@
+"""How a command ends: by signals, and with whoever reads its output gone. Nothing heavy is loaded here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_heard: list[int] = []
+
+
+def ended_once() -> None:
+    """The first Ctrl-C, SIGTERM or SIGHUP ends the command, by `KeyboardInterrupt` or an exit with 128 + its number;
+    more of them are not heard: they would cut short the tidying up, which is bounded. What was ignored (`nohup`, a
+    shell's background job) stays so."""
+    for number in _ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def open_standard_streams() -> None:
+    """Put the null device where a standard stream is closed: else a socket of ours would get its number, and whatever
+    is printed would be written into it."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, os.fdopen(number, mode))
+
+
+def flushed(code: int, say: Callable[[str, int], int]) -> int:
+    """``code``, unless what was printed went nowhere for another reason than that nobody reads it: then 4."""
+    console = sys.modules.get("harness.report.console")
+    refusal: str = console.QuietPipeConsole.refusal if console is not None else ""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _to_nowhere()
+    except OSError as error:
+        refusal = error.strerror or str(error)
+        _to_nowhere()
+    return say(f"cannot write to standard output: {refusal}", 4) if refusal else code
+
+
+def _to_nowhere() -> None:
+    # The interpreter flushes once more at its end, and would complain.
+    with suppress(OSError):
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
+
+
+def _end(number: int, _: object) -> None:
+    # Two that come at once are both on their way here: only to ignore them from now on would be too late.
+    if _heard:
+        return
+    _heard.append(number)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
