@@ -1,13 +1,13 @@
--- Mutant: the idempotency key has the connection in it: after a reconnect the same request has another key.
+-- Mutant: that a job is refunded is written down in a temporary table: after a reconnect it is empty.
 -- Setting: refund_struck
 -- Trips: one_refund_per_job
 -- Plain: nothing is wrong as long as nobody is struck, and `check` strikes nobody.
 --
--- | time | w1                                | retry                                  | w2 | balance |
--- |------|-----------------------------------|----------------------------------------|----|---------|
--- | T0   | refund +1000 with its key, COMMIT |                                        |    | 5000    |
--- | T1   | the answer is lost                |                                        |    | 5000    |
--- | T2   |                                   | another connection, another key: +1000 |    | 6000    |
+-- | time | w1                                    | retry                                   | w2 | balance |
+-- |------|---------------------------------------|-----------------------------------------|----|---------|
+-- | T0   | refund +1000, status = failed, COMMIT |                                         |    | 5000    |
+-- | T1   | the answer is lost                    |                                         |    | 5000    |
+-- | T2   |                                       | a new connection, an empty table: +1000 |    | 6000    |
 
 CREATE OR REPLACE FUNCTION public.refund_job_atomic(
   p_job_id        text,
@@ -25,7 +25,6 @@ DECLARE
   v_status   text;
   v_charge   bigint;
   v_refund   jsonb;
-  v_key      text;
 BEGIN
   IF p_job_id IS NULL THEN
     RETURN v_refusal || jsonb_build_object('error', 'Job id is required');
@@ -48,9 +47,9 @@ BEGIN
   IF v_job_user <> p_user_id THEN
     RETURN v_refusal || jsonb_build_object('error', 'Job belongs to another user');
   END IF;
-  -- mutated: the same request on a new connection is another request
-  v_key := p_job_id || '/' || pg_backend_pid();
-  IF EXISTS (SELECT FROM public.balance_transactions AS t WHERE t.type = 'refund' AND t.metadata ->> 'key' = v_key) THEN
+  -- mutated: who was refunded is written down where only this connection reads it
+  CREATE TEMPORARY TABLE IF NOT EXISTS refunded (job_id text);
+  IF EXISTS (SELECT FROM pg_temp.refunded AS r WHERE r.job_id = p_job_id) THEN
     RETURN v_refusal || jsonb_build_object('error', 'Job already failed and refunded');
   END IF;
   IF v_status = 'completed' THEN
@@ -69,7 +68,7 @@ BEGIN
   END IF;
 
   SELECT public.refund_balance_atomic(
-    p_user_id, p_amount, 'Refund of a failed job', jsonb_build_object('job_id', p_job_id, 'key', v_key)
+    p_user_id, p_amount, 'Refund of a failed job', jsonb_build_object('job_id', p_job_id)
   ) INTO v_refund;
 
   -- The job is not marked failed without its refund: a later retry would be turned away for ever.
@@ -80,6 +79,8 @@ BEGIN
   UPDATE public.story_jobs AS j
   SET status = 'failed', error = p_error_message, completed_at = now()
   WHERE j.job_id = p_job_id;
+
+  INSERT INTO pg_temp.refunded VALUES (p_job_id);
 
   RETURN jsonb_build_object(
     'success', true, 'refunded', true, 'job_id', p_job_id,
