@@ -86,11 +86,15 @@ class Drawing:
         )
 
     def _aims(self, worker: Worker, cells: Sequence[FaultCell]) -> Iterator[tuple[int, tuple[str, int], str]]:
-        """(position, the step there and for which time the worker comes to it, fault) without end: all that struck the
-        worker alone, in a drawn order, then all again in another one. So none is aimed at more than once oftener than
-        another."""
+        """(position, the step there and for which time the worker comes to it, fault) without end: all that can strike
+        the worker alone, in a drawn order, then all again in another one. So none is aimed at more than once oftener
+        than another."""
         steps = list({c.position: c.step for c in cells}.values())
-        aims = [(c.position, (c.step, steps[: c.position + 1].count(c.step)), c.fault) for c in cells if c.fired]
+        aims = [
+            (c.position, (c.step, steps[: c.position + 1].count(c.step)), c.fault)
+            for c in cells
+            if strikable(worker, FAULTS[c.fault], c.step)
+        ]
         drawn = random.Random(f"faults {self.options.seed} {worker.name}")
         while aims:
             yield from drawn.sample(aims, len(aims))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.model import Action, Worker
+from harness.model import Action, StatementKind, Worker
 
 
 def strikable(worker: Worker, action: Action, step: str) -> bool:
@@ -18,7 +18,21 @@ def strikable(worker: Worker, action: Action, step: str) -> bool:
             return statement is None or statement.may_wait
         case Action.LOSE | Action.LOST_ACK:
             return statement is not None and not statement.opens
-        case Action.IDLE | Action.LOST_REQUEST | Action.TORN_REQUEST | Action.BLACK_HOLE:
+        case Action.IDLE:
+            return statement is not None and step in _in_transaction(worker)
+        case Action.LOST_REQUEST | Action.TORN_REQUEST | Action.BLACK_HOLE:
             own = {f"{s.name}:commit" for s in worker.statements if s.opens}
             return statement is not None and step not in own
     return True
+
+
+def _in_transaction(worker: Worker) -> set[str]:
+    """Names of the statements before which the worker's client has a transaction of its own open, as long as nothing
+    fails."""
+    found, inside = set(), False
+    for s in worker.statements:
+        if inside:
+            found.add(s.name)
+        if s.kind in (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK):
+            inside = s.kind is StatementKind.BEGIN or s.chains
+    return found

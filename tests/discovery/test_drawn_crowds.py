@@ -13,7 +13,7 @@ from refund_inputs import crowds, system
 
 from harness.draw import Case, check, runtime
 
-PAIRS = int(os.environ.get("HARNESS_DRAWN_PAIRS", "10000"))
+PAIRS = int(os.environ.get("HARNESS_DRAWN_PAIRS", "4000"))
 PARTS = 8
 
 

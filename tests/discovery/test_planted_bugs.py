@@ -49,4 +49,5 @@ def test_an_answer_that_no_serial_run_gives_is_noted_and_not_red(campaign: RunCa
 def test_every_check_has_a_planted_bug() -> None:
     queries = {p.stem for folder in ("invariants", "monitoring") for p in (shipped("sql") / folder).glob("*.sql")}
     assert queries >= LISTINGS
-    assert {p.check for p in PLANTS} == (queries - LISTINGS) | set(HISTORY_CHECKS)
+    crashing = {"durability"}  # those need a server that crashes: tests/db/test_server_crash.py
+    assert {p.check for p in PLANTS} == (queries - LISTINGS) | set(HISTORY_CHECKS) - crashing
