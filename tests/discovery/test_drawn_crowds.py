@@ -1,5 +1,5 @@
 """No false alarm where a search cannot come to its end: distinct drawn pairs of input and schedule, three workers and
-more. 10,000 here; `make crowds` draws 100,000."""
+more. 4,000 here; `make crowds` draws 100,000."""
 
 from __future__ import annotations
 
