@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test mutants crowds lint types bench sample clean
+.PHONY: run test mutants crowds faults lint types bench sample clean
 
 run: $(STAMP)
 	$(BIN)/harness run
@@ -26,6 +26,11 @@ mutants: $(STAMP)
 # 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw 4,000 of them.
 crowds: $(STAMP)
 	HARNESS_DRAWN_PAIRS=100000 $(BIN)/python -m pytest -n auto --dist worksteal tests/discovery/test_drawn_crowds.py
+
+# Every fault at every point of the shipped functions twenty times and more, and over 10,000 executions with faults in all.
+faults: $(STAMP)
+	$(BIN)/harness run fault_matrix --faults all --schedules 6000
+	$(BIN)/harness run double_workers two_jobs_one_user charge_while_refunding --faults all --schedules 2000
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_time.py

@@ -16,6 +16,8 @@
 -- - a GRANT without a REVOKE: PUBLIC, anon and authenticated keep EXECUTE.
 --
 -- Two workers that both report the failure are still refunded only once.
+--
+-- Red in the fault matrix: no cell. A worker that is struck alone and retried is refunded once.
 
 -- CREATE OR REPLACE would keep the privileges of a better version; only CREATE applies the default ones.
 DROP FUNCTION IF EXISTS public.refund_job_atomic(text, uuid, integer, text);

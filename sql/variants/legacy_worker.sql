@@ -11,6 +11,17 @@
 -- | T6   | UPDATE status = failed     |                                |              |
 -- | T7   |                            | UPDATE status = failed         |              |
 --
+-- One such worker alone, struck by a fault and retried, pays twice in these cells of the fault matrix; a point inside the
+-- function that pays is any of them:
+--
+-- | point         | red                                                                                        |
+-- |---------------|--------------------------------------------------------------------------------------------|
+-- | refund        | black_hole                                                                                 |
+-- | inside        | run_on                                                                                     |
+-- | refund:commit | lost_answer lost_ack                                                                       |
+-- | mark          | crash terminate reset sigterm lock_timeout lost_request torn_request black_hole             |
+-- | mark:commit   | crash terminate reset sigterm                                                              |
+--
 -- Variables: job, user, amount, error.
 
 -- name: select

@@ -9,6 +9,8 @@
 --
 -- Each call is one statement of its own, so between the statements of clients there is nothing to interleave: the race
 -- lies inside the function.
+--
+-- Red in the fault matrix: no cell. A worker that is struck alone and retried is refunded once.
 
 CREATE OR REPLACE FUNCTION public.refund_job_atomic(
   p_job_id        text,
