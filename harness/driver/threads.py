@@ -19,12 +19,12 @@ from psycopg import pq, sql
 
 from harness.driver.attempts import is_last_of_attempt, next_attempt
 from harness.driver.client import meets
-from harness.driver.controller import STEP_BOUND_S
 from harness.driver.cycles import Member, Words, members_told
 from harness.driver.deadlocks import DEADLOCK_DETECTED
 from harness.driver.observer import Observer
 from harness.driver.plan import Plan
 from harness.driver.recorder import Recorder
+from harness.driver.running import STEP_BOUND_S
 from harness.driver.wire import Message
 from harness.driver.worker import error_of, rows_of
 from harness.errors import DriverError, UserSqlError

@@ -1,0 +1,335 @@
+"""One execution: exactly one step runs at a time, who is blocked is seen, and the history is written.
+
+It decides in plain code and waits in one place (`_settle`), and every wait there has a bound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import select
+import time
+from collections.abc import Callable, Sequence
+
+from harness.driver.answers import Answers
+from harness.driver.casting import cast, recast
+from harness.driver.client import Client, State
+from harness.driver.crashes import Crash, Crashes
+from harness.driver.deadlocks import Deadlocks
+from harness.driver.doors import MAX_STEPS, Doors
+from harness.driver.effects import Effects
+from harness.driver.faults import Faults
+from harness.driver.gatekeeper import Gatekeeper
+from harness.driver.holdings import Holdings
+from harness.driver.locks import Locks
+from harness.driver.network import Network
+from harness.driver.observer import LedgerLockedError, Observer
+from harness.driver.plan import Plan, Watch
+from harness.driver.pool import WorkerPool
+from harness.driver.recorder import Recorder
+from harness.driver.splice import Splicer
+from harness.driver.timeouts import Timeouts
+from harness.driver.timers import RewindError, Timers
+from harness.driver.waiting import Waiting
+from harness.errors import DriverError
+from harness.model import (
+    Action,
+    Choice,
+    Decision,
+    EventKind,
+    Execution,
+    History,
+    Ledger,
+    Liveness,
+    Schedule,
+)
+from harness.strategies.protocol import Strategy, arms_of
+
+FIRST_LOOK_S = 0.0005
+"""A statement that has been silent for so long may be blocked: ask the server."""
+LAST_LOOK_S = 0.02
+"""The longest pause between two looks."""
+STEP_BOUND_S = 30.0
+"""How long one step may take before the harness gives up on the execution."""
+
+
+class Running:
+    """One execution of ``plan`` on the way. Set up when it is made; then either `execute` or `run_free`, and `abandon`
+    when that raised. Raises as `Controller.execute` does."""
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        conninfo: str,
+        observer: Observer,
+        gatekeeper: Gatekeeper | None,
+        splicer: Splicer,
+        owned: bool,
+        plan: Plan,
+        crash: Crash | None,
+    ) -> None:
+        self.observer, self.owned, self.plan = observer, owned, plan
+        assert plan.points is None or gatekeeper is not None
+        self.recorder = Recorder(plan.names)
+        for name, sql in plan.setup:
+            observer.run(sql, name)
+        self.opening = self._read_ledger()
+        self.latest = self.opening
+        self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
+        self.doors = Doors(gatekeeper, plan.points, self.clients)
+        self.effects = Effects(plan.points, len(plan.workers))
+        told = owned and plan.watch is Watch.TOLD
+        self.locks = Locks(observer, self.clients, owned=owned, told=told)
+        countable = owned and observer.connection.info.server_version >= 150000
+        closely = plan.watch is not Watch.PLAIN
+        self.holdings = Holdings(observer, self.recorder, self.clients) if closely else None
+        self.deadlocks = Deadlocks(observer, self.recorder, self.clients, self.holdings, countable=countable, told=told)
+        exact = plan.points is None
+        self.timers = Timers(plan.timers, plan.timeout_ms)
+        timeouts = Timeouts(
+            observer, self.recorder, self.doors, self.timers, plan.points, self._send, bound_s=STEP_BOUND_S
+        )
+        self.faults = Faults(observer, self.recorder, self.doors, timeouts, bound_s=STEP_BOUND_S, exact=exact)
+        self.network = Network(
+            observer, self.recorder, self.doors, self.locks, self.deadlocks, splicer, bound_s=STEP_BOUND_S, exact=exact
+        )
+        self.crashes = Crashes(
+            crash, self.recorder, self.locks, self.effects, self.clients, observer, gatekeeper,
+            lambda clients: recast(plan, clients, conninfo, gatekeeper, owned=owned),
+        )  # fmt: skip
+        self.waiting = Waiting(
+            self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,
+            self._note_commit, held=plan.points is not None,
+        )  # fmt: skip
+        self.answers = Answers(
+            plan.points, self.recorder, self.effects, self.deadlocks, self.waiting, self.timers, self._note_commit
+        )
+        self.decisions: list[Decision] = []
+        self.asked = itertools.count()
+        self.committed = False
+        self.unread = False
+        self.on_change: Callable[[int], None] | None = None
+
+    # ------------------------------------------------------------------------------------------------ the loop
+
+    def execute(self, strategy: Strategy, seed: int) -> Execution:
+        self.timers.foresee(arms_of(strategy))
+        for turn in range(MAX_STEPS):
+            holes = self.network.choices
+            enabled = (*(c.choice for c in self.clients if c.can_act), *holes)
+            # No session outlives its execution: what is in a black hole when nobody chooses any more comes out of it.
+            choice = strategy.choose(enabled) or next(iter(holes), None)
+            if choice is None:
+                break
+            self.recorder.turn = turn
+            self.committed = False
+            client = self._client(choice.worker)
+            over = [c for c in self.clients if c.over]
+            # Who is watched closely stops at every gate: a backend that has run ahead holds what its turns do not tell.
+            ahead = strategy.ahead() if self.holdings is None else 0
+            try:
+                self._take(client, choice, ahead)
+                self.timers.check()
+            except RewindError as e:
+                e.taken = (*self.decisions, Decision(choice=choice, enabled=enabled))
+                raise
+            for held in self.clients:
+                if any(other.over and other not in over for other in held.after):
+                    self.effects.admitted(held)
+            blocked = client.state is State.BLOCKED
+            self.decisions.append(Decision(choice=choice, enabled=enabled, blocked=blocked))
+            strategy.observe(self.effects.turn())
+            if self.committed:
+                self._note_ledger()
+            if self.holdings is not None:
+                self.holdings.look()
+        else:
+            raise DriverError(f"an execution took more than {MAX_STEPS} steps")
+        return self._finish(seed)
+
+    def run_free(self, seed: int) -> Execution:
+        """All workers at once, each sending its next statement as soon as it has an answer; who waits is not seen."""
+        for client in [c for c in self.clients if c.can_act]:
+            self.effects.let_go(client)
+            self._act(client, Action.RUN, 0)
+        deadline = time.monotonic() + STEP_BOUND_S
+        while running := [c for c in self.clients if c.state is State.RUNNING]:
+            found = [c for c in running if c.process.pending]
+            if not found:
+                ready, _, _ = select.select([c.process.wire for c in running], [], [], LAST_LOOK_S)
+                found = [c for c in running if c.process.wire in ready]
+            for client in found:
+                self.answers.take(client)
+                for ready_now in [c for c in self.clients if c.can_act]:  # itself, or those that waited for its end
+                    self.recorder.turn += 1
+                    self.effects.let_go(ready_now)
+                    self._act(ready_now, Action.RUN, 0)
+            if time.monotonic() > deadline:
+                names = ", ".join(c.name for c in running)
+                raise DriverError(f"{names} neither answered nor failed within {STEP_BOUND_S:.0f} s of being released")
+        self.unread = True
+        return self._finish(seed)
+
+    def _take(self, client: Client, choice: Choice, ahead: int) -> None:
+        if client.state is State.DEAD:
+            raise DriverError(f"{choice}: {client.name} is dead")
+        if not client.can_act and not choice.action.strikes:
+            state = "waits" if client.state is State.BLOCKED else "has ended" if client.over else "may not begin yet"
+            raise DriverError(f"{choice}: {client.name} {state}")
+        if (other := self.doors.runaway(client)) is not None:
+            raise DriverError(f"{choice}: {other.name} was promised to go on, and has")
+        may_wait = choice.action in (Action.LOSE, Action.LOST_ACK, Action.HEAL, Action.LOCK_TIMEOUT)
+        if choice.action is Action.RUN:
+            self.effects.let_go(client)
+            blocked = [c for c in (*self.clients, *self.locks.orphans) if c.state in (State.BLOCKED, State.DEAD)]
+            may_wait = self.effects.may_wait(client, blocked)
+        if may_wait:
+            self.locks.await_checks()
+        frozen = [] if choice.action.crashes else self.locks.freeze(client)  # stopped, they could not end
+        try:
+            self._act(client, choice.action, ahead)
+            self._settle(frozen)
+            for i, waiting in enumerate(frozen):
+                self.locks.await_checks(stopped=frozen[i:])
+                self.locks.thaw(waiting)
+                if waiting.state is State.BLOCKED:
+                    waiting.wake()
+                self._settle(frozen[i + 1 :])
+        finally:
+            for waiting in frozen:  # whatever went wrong: a stopped backend would hold up the end of its server
+                self.locks.thaw(waiting)
+
+    def _act(self, client: Client, action: Action, ahead: int) -> None:
+        if action is Action.RUN:
+            self._send(client, ahead)
+            return
+        self.committed = True
+        self.effects.struck(client)
+        if action.crashes:
+            self._note_ledger()  # a procedure may have committed in mid-statement
+            self.crashes.strike(client, action, None if self.unread else self.latest)
+            return
+        striker = self.network if self.network.concerns(client, action) else self.faults
+        if striker.strike(client, action):
+            self.locks.orphans.append(client)
+
+    def _send(self, client: Client, ahead: int) -> None:
+        """Let a worker begin its next step."""
+        # Before it is sent: on a busy machine a step would look shorter than it is, and no deadlock would fit in.
+        client.ask(next(self.asked), time.monotonic())
+        alone = not self.locks.orphans and all(c.state is not State.BLOCKED for c in self.clients)
+        self.doors.open(client, ahead, alone=alone)
+        if client.site is not None:
+            self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
+            return
+        statement = client.statement
+        self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
+        timer = self.timers.of(client)
+        if timer is None:
+            client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
+        else:
+            timed = {"opens": statement.opens, "setting": timer.value, "ms": self.timers.ms}
+            client.process.send({"do": "time", "sql": statement.sql, **timed})
+
+    def _finish(self, seed: int) -> Execution:
+        waiting = [c for c in self.clients if c.state is State.BLOCKED]
+        alive = [c for c in self.clients if c.state is not State.DEAD]
+        liveness = Liveness(
+            waiting=tuple(c.name for c in waiting),
+            idle_in_transaction=tuple(c.name for c in alive if c.in_transaction and c.state is not State.BLOCKED),
+            locks=self.observer.locks({c.backend: c.name for c in (*alive, *self.locks.orphans)}),
+        )
+        self._clean_up(waiting, {str(row["worker"]) for row in liveness.locks})
+        self.deadlocks.settle()
+        history = History(
+            events=tuple(self.recorder.events),
+            opening=self.opening,
+            closing=self._read_ledger() if self.unread else self.latest,
+            liveness=liveness,
+        )
+        schedule = Schedule(seed=seed, decisions=tuple(self.decisions))
+        return Execution(number=self.plan.number, schedule=schedule, history=history)
+
+    def abandon(self) -> None:
+        """Something went wrong in mid-execution: leave no worker in a state that nobody knows."""
+        for client in self.clients:
+            if client.process.alive:
+                client.process.kill()
+                client.process.backend = 0
+            with contextlib.suppress(DriverError):
+                self.observer.terminate(client.backend)
+        self.network.abandon()
+
+    def _clean_up(self, waiting: Sequence[Client], holders: set[str]) -> None:
+        """Let go of everything, so that the next execution can begin; what was left is in the history already."""
+        parked = [c for c in self.clients if c.state is State.PARKED]
+        for client in (*waiting, *parked):
+            self.observer.cancel(client.backend)
+            while "gate" in (client.process.receive() or {}):
+                pass  # it passed one more before it was told
+        for client in self.clients:
+            if client.state is not State.DEAD and (client.in_transaction or client in (*waiting, *parked)):
+                client.process.ask({"do": "run", "sql": "ROLLBACK"})
+            if client.state is not State.DEAD and client.name in holders:  # advisory locks outlive transactions
+                client.process.ask({"do": "wipe"})
+        for orphan in self.locks.orphans:
+            self.observer.terminate(orphan.backend)
+
+    # ------------------------------------------------------------------------------------------------- waiting
+
+    def _settle(self, frozen: Sequence[Client] = ()) -> None:
+        """Wait until every worker has answered, ended or is blocked behind another one."""
+        deadline = time.monotonic() + STEP_BOUND_S
+        pause = 0.0 if any(c.woken for c in self.clients) else FIRST_LOOK_S  # it may wait again already
+        while True:
+            running = [c for c in self.clients if c.state is State.RUNNING]
+            if not running:
+                if self.waiting.wake(frozen):
+                    pause = 0.0
+                    continue
+                return
+            # Only those that run: an answer of a blocked one, set free by this very step, may come in before the
+            # step's own. It is read when `_wake` gets to it, so that the history does not depend on who was faster.
+            ready = [c for c in running if c.process.pending]
+            if not ready:
+                found, _, _ = select.select([c.process.wire for c in running], [], [], pause)
+                ready = [c for c in running if c.process.wire in found]
+            for client in ready:
+                self.answers.take(client)
+            if ready:
+                pause = FIRST_LOOK_S
+            else:
+                self.waiting.look(running)
+                # A statement that simply takes long is not worth a busy loop.
+                pause = min(max(2 * pause, FIRST_LOOK_S), LAST_LOOK_S)
+            if time.monotonic() > deadline:
+                names = ", ".join(c.name for c in running)
+                raise DriverError(f"T{self.recorder.turn}: {names} neither answered nor waited for another worker "
+                                  f"within {STEP_BOUND_S:.0f} s")  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------------- helpers
+
+    def _note_commit(self) -> None:
+        self.committed = True
+
+    def _client(self, name: str) -> Client:
+        found = next((c for c in self.clients if c.name == name), None)
+        if found is None:  # made smaller, an execution may have lost the worker whom a fault is to strike
+            raise DriverError(f"there is no worker {name}")
+        return found
+
+    def _read_ledger(self) -> Ledger:
+        return self.recorder.ledger(self.observer.read(self.plan.state, self.plan.names.values))
+
+    def _note_ledger(self) -> None:
+        try:
+            now = self._read_ledger()
+        except LedgerLockedError:  # a worker holds ACCESS EXCLUSIVE: what was committed will be seen later
+            self.unread = True
+            return
+        self.unread = False
+        if now != self.latest:
+            self.latest = now
+            self.recorder.note(EventKind.LEDGER, ledger=now)
+            if self.on_change is not None:
+                self.on_change(self.recorder.turn)
