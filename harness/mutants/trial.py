@@ -25,6 +25,8 @@ from harness.strategies.auto import ALL_ORDERS
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
 
+IN_MID_RACE = 40
+"""Executions with faults in drawn orders, where no cell of the matrix is red."""
 NOT_REACHED = "not reached within the budget"
 
 
@@ -176,6 +178,7 @@ def _struck(
     """``result`` with the fault matrix of the setting, if it names faults and nothing is violated without any."""
     if not scenario.faults or result.observed is Verdict.VIOLATION:
         return result
+    options = replace(options, schedules=options.schedules or IN_MID_RACE)
     return with_faults(result, scenario, stages, scenario.faults, options, Silent(), target.server_version)
 
 

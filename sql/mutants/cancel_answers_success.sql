@@ -3,11 +3,11 @@
 -- Trips: acknowledged_refunds
 -- Plain: nothing is wrong as long as nobody is struck, and `check` strikes nobody.
 --
--- | time | w1                                 | retry | w2                | balance |
--- |------|------------------------------------|-------|-------------------|---------|
--- | T0   | SELECT … FOR UPDATE                |       |                   | 4000    |
--- | T1   | pg_cancel_backend: caught, success |       |                   | 4000    |
--- | T2   |                                    |       | refund of j2 +500 | 4500    |
+-- | time | w1                                 | retry | w2        | balance |
+-- |------|------------------------------------|-------|-----------|---------|
+-- | T0   | SELECT … FOR UPDATE                |       |           | 4000    |
+-- | T1   | pg_cancel_backend: caught, success |       |           | 4000    |
+-- | T2   |                                    |       | heartbeat | 4000    |
 
 CREATE OR REPLACE FUNCTION public.refund_job_atomic(
   p_job_id        text,
