@@ -23,7 +23,7 @@ types: $(STAMP)
 mutants: $(STAMP)
 	$(BIN)/harness mutants --strategy auto --strategy plain
 
-# 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw 4,000 of them.
+# 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw 2,000 of them.
 crowds: $(STAMP)
 	HARNESS_DRAWN_PAIRS=100000 $(BIN)/python -m pytest -n auto --dist worksteal tests/discovery/test_drawn_crowds.py
 

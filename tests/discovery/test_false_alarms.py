@@ -73,7 +73,7 @@ DESPITE: dict[str, dict[str, Any]] = {
         "setup": ONE_JOB, "workers": {"a": {**SAVEPOINT, "keep_going": True}, "b": RETRIED["b"]},
         "invariants": ["ledger"]},
     "a worker that goes on after a failed transaction": {
-        "setup": TWO_JOBS, "invariants": ["ledger"],
+        "setup": TWO_JOBS, "invariants": ["ledger"], "orders": [{"strategy": "auto", "schedules": 300}],
         "workers": {
             "a": {**autocommit("BEGIN", refund(), "SELECT 1/0", "COMMIT", refund()), "keep_going": True},
             "b": BOTH_JOBS["b"]}},
