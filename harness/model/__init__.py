@@ -7,7 +7,16 @@ A *scenario* describes workers and interleavings. A *schedule* is a list of *cho
 from harness.model.choices import CRASHES, FAULTS, LEVELS, MARKS, Action, Choice
 from harness.model.histories import Decision, Effect, Event, EventKind, Execution, History, Liveness, Schedule
 from harness.model.judgement import CheckResult, Counterexample, Covered, Violation
-from harness.model.points import GATE_SQLSTATE, LIFE_KEY, TURN_SEQUENCE, Footprint, Opaque, Site, SiteKind
+from harness.model.points import (
+    GATE_SQLSTATE,
+    LIFE_KEY,
+    TURN_SEQUENCE,
+    UNTOUCHED,
+    Footprint,
+    Opaque,
+    Site,
+    SiteKind,
+)
 from harness.model.results import (
     CaseResult,
     DrawnFaults,

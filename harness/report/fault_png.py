@@ -38,7 +38,8 @@ def fault_png(matrix: FaultMatrix, name: str, path: Path | None = None) -> bytes
         axes.text(0.15, 0.3, title, size=11, weight="bold", color=INK, va="center", parse_math=False)
         for i, heading in enumerate(headings(matrix)):
             x = _LABEL_IN + _COLUMN_IN * (i + 0.5)
-            axes.text(x, 0.7, heading, ha="center", va="center", color=INK, weight="bold", parse_math=False)
+            two_lines = heading.replace(" ", "\n")
+            axes.text(x, 0.7, two_lines, ha="center", va="center", color=INK, weight="bold", parse_math=False)
         x = _LABEL_IN + _COLUMN_IN * len(matrix.faults) + 0.15
         axes.text(x, 0.7, "ledger after the retry", va="center", color=INK, weight="bold", parse_math=False)
         for number, row in enumerate(rows[:MOST_ROWS]):

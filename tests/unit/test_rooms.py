@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.metadata
 import re
 import subprocess
@@ -120,6 +121,12 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("face", sorted(p.parent.relative_to(PACKAGE.parent) for p in PACKAGE.rglob("__init__.py")))
+def test_a_folder_has_what_its_face_names(face: Path) -> None:
+    module = importlib.import_module(".".join(face.parts))
+    assert [name for name in getattr(module, "__all__", ()) if not hasattr(module, name)] == []
 
 
 def requirements(name: str, seen: dict[str, str]) -> None:
