@@ -321,8 +321,17 @@ def doctor(pg_bin: PgBin = None) -> int:
 
 
 @app.command()
-def schema() -> int:
+def schema(
+    results: Annotated[
+        bool, typer.Option("--results", help="of results.json instead, for programs that read it")
+    ] = False,
+) -> int:
     """Print the JSON Schema of scenario files, for editors."""
+    if results:
+        from harness.report.results import SCHEMA_FILE
+
+        sys.stdout.write(SCHEMA_FILE.read_text(encoding="utf-8"))
+        return 0
     from harness.scenario.schema import schema_text
 
     sys.stdout.write(schema_text())

@@ -14,6 +14,8 @@ from harness.report.fault_json import fault_json
 from harness.report.level_json import level_json
 
 VERSION = 1
+SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
+"""The JSON Schema of version 1. What is not in it may come; what is in it stays."""
 
 
 def results_json(run: RunResult) -> dict[str, Any]:

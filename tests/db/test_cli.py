@@ -11,7 +11,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+
+from harness.report.results import SCHEMA_FILE
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ROOT / "scenarios"
@@ -177,6 +180,7 @@ def test_the_same_seed_gives_the_same_results_whatever_the_jobs(tmp_path: Path) 
         path = tmp_path / f"{jobs}.json"
         done = harness("run", *scenarios, "--jobs", jobs, "--out", str(tmp_path / "out"), "--json", str(path))
         assert done.returncode == 0, done.stdout
+        jsonschema.validate(json.loads(path.read_text()), json.loads(SCHEMA_FILE.read_text()))
         found.append(without_times(path.read_text()))
     assert found[0] == found[1]
 

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+
+from harness.report.results import SCHEMA_FILE
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "scenarios" / "fault_matrix.yaml"
@@ -47,7 +50,9 @@ def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def matrix_of(folder: Path) -> Any:
-    [scenario] = json.loads((folder / "latest" / "results.json").read_text())["scenarios"]
+    results = json.loads((folder / "latest" / "results.json").read_text())
+    jsonschema.validate(results, json.loads(SCHEMA_FILE.read_text()))
+    [scenario] = results["scenarios"]
     return scenario["faults"]
 
 
