@@ -30,8 +30,6 @@ several runs may share one."""
 _CELL = 200
 _MESSAGE = 1_000
 
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "<span>$</span>"}
-"""A pipe would end a cell even behind a backslash that is escaped itself; between two dollars GitHub sets formulas."""
 _TELLING = re.compile(r"[&<>|$\\`*_~\[\]#!]")
 
 
@@ -96,8 +94,9 @@ def undocumented(result: ScenarioResult) -> list[tuple[Counterexample, Violation
 
 def markdown(text: str, limit: int | None = None) -> str:
     """Foreign text as one line of Markdown that shows the same, in a table, too; cut to `limit` characters before."""
-    line = one_line(text, limit)
-    return _TELLING.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), line)
+    # Between two dollars GitHub sets formulas, and a backslash does not keep it from that.
+    escaped = _TELLING.sub(lambda found: f"\\{found[0]}", one_line(text, limit))
+    return escaped.replace("\\$", "<span>$</span>")
 
 
 def _scenario(result: ScenarioResult) -> str:
@@ -115,7 +114,8 @@ def _finding(result: ScenarioResult, example: Counterexample, violation: Violati
     head = f"\n### {symbol} {markdown(result.name, 80)} · {markdown(violation.check, 80)}\n"
     table = "".join(_table(timeline(example.execution.history, [violation])))
     command = replay_command(example.replay)
-    again = f"Again:\n\n{_code(command)}" if command else "It cannot be replayed: the workers ran in no order.\n"
+    # A single line that begins with our own word cannot end the block, whatever it holds.
+    again = f"Again:\n\n```sh\n{command}\n```\n" if command else "It cannot be replayed: the workers ran in no order.\n"
     return "\n".join(filter(None, (head, f"{markdown(violation.message, _MESSAGE)}\n", table, again)))
 
 
@@ -140,12 +140,6 @@ def _cells(found: Timeline, row: TimelineRow) -> Iterator[str]:
 
 def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |\n"
-
-
-def _code(text: str) -> str:
-    """A block whose fence is longer than whatever `text` holds."""
-    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
-    return f"{fence}sh\n{text}\n{fence}\n"
 
 
 def _fitting(parts: Iterable[str], what: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -10,13 +11,16 @@ import pytest
 import samples
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from ruamel.yaml import YAML
+from typer.main import get_command
 
+from harness.cli import app
 from harness.errors import SaveError
 from harness.model import RunResult, Verdict, Violation
 from harness.report.github import append_summary, error_commands, markdown, print_annotations, summary
 from harness.report.text import cut, one_line
 
-NASTY = "a|b `c` <img src=x> **d** _e_ [f](http://g) ![h](i) \\| \\\\| $x$ &amp; ~~j~~ ``` # k"
+NASTY = "a|b `c` <img src=x> **d** _e_ [f](http://g) ![h](i) \\| \\\\| $x$ &amp; ~~j~~ ``` # k %0A%25"
 RUNS = [samples.red_run(), samples.empty_run(), samples.hostile_run(), samples.run_of(samples.green_scenario())]
 
 
@@ -223,3 +227,27 @@ def test_annotations_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_summary_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(SaveError, match=r"cannot write .*: Is a directory"):
         append_summary(samples.red_run(), {"GITHUB_STEP_SUMMARY": str(tmp_path)})
+
+
+# ------------------------------------------------------------------------------------------------------ the examples
+
+
+def commands(value: object) -> list[list[str]]:
+    """Every `harness …` in a job, as a shell takes it apart."""
+    if isinstance(value, dict):
+        return [c for inner in value.values() for c in commands(inner)]
+    if isinstance(value, list):
+        return [c for inner in value for c in commands(inner)]
+    text = str(value)
+    return [shlex.split(text)[1:]] if text.startswith("harness ") else []
+
+
+def test_the_examples_are_true_to_the_command_line() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ci.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    found = commands([YAML(typ="safe").load(block) for block in blocks])
+    assert [command[0] for command in found] == ["run", "check", "run"]
+    group = get_command(app)
+    for name, *arguments in found:
+        command = group.get_command(group.make_context("harness", [], resilient_parsing=True), name)  # type: ignore[attr-defined]
+        command.make_context(name, arguments)
