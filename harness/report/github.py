@@ -49,7 +49,9 @@ def print_annotations(run: RunResult, environment: Mapping[str, str]) -> None:
     if environment.get(ACTIONS) == "true":
         console = plain_console()
         for line in error_commands(run, environment.get(WORKSPACE, "")):
-            console.print(line, soft_wrap=True)
+            # What the stream cannot encode must not end the run.
+            shown = line.encode(console.encoding, "replace").decode(console.encoding)
+            console.print(shown, soft_wrap=True)
 
 
 def summary(run: RunResult) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
+import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -222,6 +224,14 @@ def test_annotations_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None
     print_annotations(nasty_run(), {"GITHUB_ACTIONS": "true"})
     print_annotations(samples.red_run(), {"GITHUB_ACTIONS": "true"})
     assert capsys.readouterr().out.splitlines() == [*error_commands(nasty_run()), *error_commands(samples.red_run())]
+
+
+def test_where_output_is_ascii_the_rest_is_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    run = samples.run_of(samples.scenario("s", Verdict.ERROR, meaning="100 € → 日本"), verdict=Verdict.ERROR)
+    print_annotations(run, {"GITHUB_ACTIONS": "true"})
+    assert written.getvalue() == b"::error file=scenarios/s.yaml,line=1,title=s%3A error::100 ? ? ??\n"
 
 
 def test_a_summary_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
