@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -69,6 +70,7 @@ def _report(result: RunResult, folder: Path, json: Path | None, junit: Path | No
     from harness.report.cases import print_cases
     from harness.report.fault_table import print_faults
     from harness.report.folder import latest, publish
+    from harness.report.github import print_annotations
     from harness.report.level_table import print_levels
     from harness.report.write import INDEX
 
@@ -81,6 +83,7 @@ def _report(result: RunResult, folder: Path, json: Path | None, junit: Path | No
     print_faults(result)
     print_levels(result)
     print_cases(result)
+    print_annotations(result, os.environ)
     reporter.run_done(result, page)
     return EXIT_CODES[result.verdict]
 
@@ -90,6 +93,7 @@ def _saved(result: RunResult, folder: Path, json: Path | None, junit: Path | Non
     the result as it was written, and whether the report's folder is whole."""
     from harness.model import Verdict
     from harness.report.fault_table import write_fault_pictures
+    from harness.report.github import append_summary
     from harness.report.junit import write_junit
     from harness.report.results import write_results
     from harness.report.write import INDEX, RESULTS, write_report
@@ -105,9 +109,16 @@ def _saved(result: RunResult, folder: Path, json: Path | None, junit: Path | Non
             *([lambda: write_junit(result, junit)] if junit is not None else []),
         )
 
-    if failed := everywhere(result):
+    def failing(result: RunResult, failed: str) -> RunResult:
         trouble = "; ".join(filter(None, (result.trouble, failed)))
-        result = replace(result, verdict=Verdict.ERROR, trouble=trouble)
+        return replace(result, verdict=Verdict.ERROR, trouble=trouble) if failed else result
+
+    failed = everywhere(result)
+    result = failing(result, failed)
+    # It is appended to, so once only, when it is known what became of the others.
+    unsaid = tried(lambda: append_summary(result, os.environ))
+    result = failing(result, unsaid)
+    if failed or unsaid:
         everywhere(result)
         # The page may be what did not fit: the figures are small.
         tried(lambda: write_results(result, folder / RESULTS))
