@@ -40,8 +40,8 @@ def notes(matrix: FaultMatrix) -> list[str]:
     lines.append(f"in mid-race, {plural(drawn.executed, 'execution')} {orders}; struck: {each}")
     if times := matrix.times:
         worker, step, fault = least = min(times, key=times.__getitem__)
-        pairs, most = plural(len(times), "pair"), max(times.values())
-        lines.append(one_line(f"with the matrix: {pairs} of fault and point, each struck {times[least]} times or more "
+        pairs, fewest, most = plural(len(times), "pair"), plural(times[least], "time"), max(times.values())
+        lines.append(one_line(f"with the matrix: {pairs} of fault and point, each struck {fewest} or more "
                               f"({fault} before {worker}.{step}), at most {most}", LIMIT))  # fmt: skip
     return lines
 
