@@ -37,6 +37,7 @@ class Asked:
 
 def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
     """Run mutant files against the suite; the exit code."""
+    from harness.files import write_atomically
     from harness.mutants.files import load_mutants
     from harness.mutants.run import run_mutants
     from harness.mutants.trial import Limits
@@ -45,7 +46,6 @@ def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
     from harness.report.mutants_json import FILE, write_mutants
     from harness.report.mutants_png import FILE as PICTURE
     from harness.report.mutants_png import mutants_png
-    from harness.report.results import write_atomically
     from harness.targets import open_target
 
     mutants = load_mutants(names)
@@ -72,13 +72,13 @@ def score_own(request: Request, asked: Asked, folder: Path) -> int:
     """Break somebody's functions in all small ways, and see which of them their checks notice; the exit code."""
     from harness.adhoc.check import check_on
     from harness.campaign import Options
+    from harness.files import write_atomically
     from harness.model import EXIT_CODES
     from harness.mutants.generic import run_generic
     from harness.report.console import plain_console
     from harness.report.folder import publish
     from harness.report.mutants_generic import generic_json, generic_text
     from harness.report.mutants_json import FILE
-    from harness.report.results import write_atomically
     from harness.run import with_budget
     from harness.scenario import load_scenario
     from harness.targets import open_target

@@ -45,9 +45,9 @@ class Asked:
 
 def run_soak(asked: Asked, folder: Path) -> int:
     """Soak, report, and say how it went; the exit code. Raises `UsageError` for options that do not go together."""
+    from harness.files import write_atomically
     from harness.model import EXIT_CODES, Verdict
     from harness.report.folder import latest, publish
-    from harness.report.results import write_atomically
     from harness.report.soak import SoakConsole
     from harness.report.soak_json import FILE, write_soak
     from harness.report.soak_png import FILE as PICTURE

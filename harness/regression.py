@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ScenarioError, UsageError
+from harness.files import write_atomically
 from harness.model import Follow, Scenario, Search
 from harness.report.folder import MARKER
-from harness.report.results import write_atomically
 from harness.scenario import FIRST_LINE, load_scenario, names_our_schema
 from harness.scenario.reduced import Reduced, Unwritable, remaining
 from harness.schedule import SavedSchedule

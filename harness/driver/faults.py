@@ -18,7 +18,6 @@ from harness.driver.timeouts import Timeouts
 from harness.errors import DriverError
 from harness.model import Action, EventKind, OnSigterm
 
-_IN_FLIGHT = (State.BLOCKED, State.PARKED)
 _LOOK_S = 0.001
 
 
@@ -26,8 +25,8 @@ class Faults:
     """Strikes workers and writes down what that means for the operation they had in flight.
 
     ``bound_s``: how long anything may take. ``exact``: what is done was written down step by step, by somebody who says
-    what takes effect. Each fault returns True when the worker's backend lives on because it
-    waits for a lock: it has not noticed, and goes on when it is set free.
+    what takes effect. Each fault returns True when the worker's backend lives on because it waits for a lock: it has
+    not noticed, and goes on when it is set free.
     """
 
     def __init__(
@@ -71,14 +70,14 @@ class Faults:
 
     def kill(self, client: Client) -> bool:
         """SIGKILL, wherever the worker is."""
-        in_flight = client.state in _IN_FLIGHT
+        in_flight = client.in_flight
         client.process.kill()
         self._leave_gate(client)
         return self._bury(client, "SIGKILL", in_flight)
 
     def terminate(self, client: Client) -> bool:
         """SIGTERM: the worker leaves at once, or finishes what it has in hand."""
-        in_flight = client.state in _IN_FLIGHT
+        in_flight = client.in_flight
         client.process.signal(signal.SIGTERM)
         if client.worker.on_sigterm is OnSigterm.FINISH:
             self._recorder.note(EventKind.SIGTERM, client.name, message="SIGTERM; it finishes what it has in hand")
@@ -135,7 +134,7 @@ class Faults:
 
     def cancel(self, client: Client) -> bool:
         """pg_cancel_backend: the statement in hand fails with 57014, or catches that."""
-        if client.state not in _IN_FLIGHT:
+        if not client.in_flight:
             return self._missed(client, "pg_cancel_backend: no statement is under way")
         self._recorder.note(EventKind.FAULT, client.name, message="pg_cancel_backend")
         self._doors.brace(client)
@@ -159,7 +158,7 @@ class Faults:
             return self._missed(client, "pg_terminate_backend: the worker has ended")
         self._recorder.note(EventKind.FAULT, client.name, message="pg_terminate_backend")
         self._observer.terminate(client.backend)
-        if client.state in _IN_FLIGHT:
+        if client.in_flight:
             client.state = State.RUNNING
         return False
 
@@ -171,7 +170,7 @@ class Faults:
         if "reset" not in client.process.ask({"do": "reset"}):
             raise DriverError(f"worker process {client.process.pid} did not cut its connection")
         self._leave_gate(client)
-        if client.state in _IN_FLIGHT:
+        if client.in_flight:
             # Its answer is there before anybody asks what its backend, which may wait on, is waiting for.
             if not client.process.pending and not select.select([client.process.wire], [], [], self._bound_s)[0]:
                 raise DriverError(f"worker process {client.process.pid} does not notice that its connection is cut")

@@ -56,6 +56,14 @@ class DrawnFaults:
     searched: bool = False
     exhausted: bool = False
 
+    @property
+    def fired(self) -> Mapping[str, int]:
+        """By fault, how many executions it struck; only where it did."""
+        found = Counter[str]()
+        for (_, _, fault), n in self.struck.items():
+            found[fault] += n
+        return found
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultMatrix:

@@ -22,7 +22,7 @@ def fault_json(matrix: FaultMatrix) -> dict[str, Any]:
 def _drawn(drawn: DrawnFaults, names: Sequence[str]) -> dict[str, Any]:
     return {
         "executed": drawn.executed,
-        "fired": {name: sum(n for (_, _, fault), n in drawn.struck.items() if fault == name) for name in names},
+        "fired": {name: drawn.fired.get(name, 0) for name in names},
         "places": [
             {"worker": worker, "site": step, "fault": fault, "fired": n}
             for (worker, step, fault), n in drawn.struck.items()

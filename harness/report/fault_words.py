@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 from harness.model import FaultCell, FaultMatrix, FaultOutcome
@@ -30,10 +29,7 @@ def notes(matrix: FaultMatrix) -> list[str]:
     drawn = matrix.drawn
     if drawn is None or not drawn.executed:
         return lines
-    by_fault = Counter[str]()
-    for (_, _, fault), n in drawn.struck.items():
-        by_fault[fault] += n
-    each = ", ".join(f"{name} {by_fault[name]}" for name in matrix.faults)
+    each = ", ".join(f"{name} {drawn.fired.get(name, 0)}" for name in matrix.faults)
     orders = "in drawn orders"
     if drawn.searched:
         orders = "of every order with at most one fault" if drawn.exhausted else "of orders with few switches"

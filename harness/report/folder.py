@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.report.results import write_atomically
+from harness.files import write_atomically
 
 KEEP_RUNS = 20
 MARKER = ".refund-harness-run"

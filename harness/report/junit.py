@@ -5,9 +5,9 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from harness.files import write_atomically
 from harness.model import RunResult, ScenarioResult, Verdict
 from harness.report.grid import timeline_text
-from harness.report.results import write_atomically
 from harness.report.text import clean, one_line
 from harness.report.timeline import timeline
 from harness.report.words import documented, headline, in_order, outcome, replay_command

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.files import write_atomically
 from harness.mutation import Mutant, MutantResult, MutationRun, SettingResult, Spread, StrategyScore, Trial
-from harness.report.results import write_atomically
 
 VERSION = 1
 FILE = "mutants.json"

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from harness.files import write_atomically as write_atomically
+from harness.files import write_atomically
 from harness.model import Counterexample, Json, RunResult, ScenarioResult, Violation
 from harness.report.cases import cases_json
 from harness.report.fault_json import fault_json

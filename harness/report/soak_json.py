@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.files import write_atomically
 from harness.model import EXIT_CODES
-from harness.report.results import write_atomically
 from harness.soaked import Broken, Finding, HandOver, Operation, SoakResult
 
 VERSION = 1

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.files import write_atomically
 from harness.model import Counterexample, RunResult, ScenarioResult
 from harness.report.html import Attachment, render_html
 from harness.report.png import timeline_png
-from harness.report.results import write_atomically, write_results
+from harness.report.results import write_results
 from harness.report.text import one_line
 from harness.report.timeline import timeline
 from harness.report.words import in_order

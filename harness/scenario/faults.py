@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.errors import UsageError
 from harness.model import CRASHES, FAULTS
-from harness.scenario.schema import nearest
-
-ALL = "all"
+from harness.scenario.named import ALL, names_in
 
 
 def every_fault(names: Iterable[str]) -> tuple[str, ...]:
@@ -20,11 +17,4 @@ def every_fault(names: Iterable[str]) -> tuple[str, ...]:
 
 def parse_faults(text: str) -> tuple[str, ...]:
     """``crash,lost_answer`` or ``all``. Raises `UsageError` for a name that is none."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    known = [*FAULTS, *CRASHES, ALL]
-    for name in names:
-        if name not in known:
-            raise UsageError(f"--faults: unknown {name!r}{nearest(name, known)}")
-    if not names:
-        raise UsageError(f"--faults: name some of {', '.join(known)}")
-    return every_fault(names)
+    return every_fault(names_in("--faults", text, [*FAULTS, *CRASHES]))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from harness.errors import UsageError
 from harness.model import LEVELS, Json
+from harness.scenario.named import ALL, names_in
 from harness.scenario.schema import nearest
 from harness.scenario.yamltext import Document, Path_
 
-ALL = "all"
 WHERE = "isolation"
 
 Documented = Mapping[str, tuple[str, ...] | None]
@@ -24,14 +23,7 @@ def every_level(names: Iterable[str]) -> tuple[str, ...]:
 
 def parse_levels(text: str) -> tuple[str, ...]:
     """``read_committed,serializable`` or ``all``. Raises `UsageError` for a name that is none."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    known = [*LEVELS, ALL]
-    for name in names:
-        if name not in known:
-            raise UsageError(f"--isolation: unknown {name!r}{nearest(name, known)}")
-    if not names:
-        raise UsageError(f"--isolation: name some of {', '.join(known)}")
-    return every_level(names)
+    return every_level(names_in("--isolation", text, [*LEVELS]))
 
 
 def read_levels(document: Document, given: Json, checks: Collection[str]) -> Documented:

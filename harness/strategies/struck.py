@@ -13,8 +13,7 @@ from harness.strategies.protocol import Strategy, arms_among
 class Struck(Once):
     """One execution of ``inner``, in which ``worker`` is struck by ``action`` in place of its step number ``position``
     (from 0), or of the first one behind it that is ``strikable`` (by its name); or, should it come there sooner, when
-    it comes to ``at`` (a step, and for which time, from 1). ``turn``: that of the fault, None until it was chosen;
-    ``step``: the one in whose place it came.
+    it comes to ``at`` (a step, and for which time, from 1). ``turn``: that of the fault, None until it was chosen.
 
     Where a worker stands when it is its turn the ``position``-th time hangs on everybody else's steps too: so a fault
     strikes in mid-race, and not only a worker that runs alone.

@@ -78,7 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "matrix",
         "report",
     },
-    "regression": {"errors", "model", "scenario", "schedule", "report"},
+    "regression": {"errors", "files", "model", "scenario", "schedule", "report"},
 }
 WIRING = {"api", "cli", "cli_ending", "cli_mutants", "cli_report", "cli_soak", "pytest_plugin", "__main__", "__init__"}
 
