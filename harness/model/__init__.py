@@ -29,6 +29,18 @@ from harness.model.results import (
 )
 from harness.model.scenarios import Case, Expectation, Follow, LedgerRule, Order, OrderStep, Scenario, Search
 from harness.model.statements import PUBLIC_ROLE, Call, OnSigterm, Script, Statement, StatementKind, Worker
+from harness.model.stories import (
+    UNTOLD,
+    HeldLock,
+    Moment,
+    Nearest,
+    Reason,
+    ReasonKind,
+    SessionMoment,
+    SessionState,
+    Source,
+    Story,
+)
 from harness.model.values import EXIT_CODES, Json, Ledger, Row, Verdict
 
 __all__ = [
@@ -41,6 +53,7 @@ __all__ = [
     "MARKS",
     "PUBLIC_ROLE",
     "TURN_SEQUENCE",
+    "UNTOLD",
     "UNTOUCHED",
     "Action",
     "Call",
@@ -62,16 +75,21 @@ __all__ = [
     "FaultOutcome",
     "Follow",
     "Footprint",
+    "HeldLock",
     "History",
     "Json",
     "Ledger",
     "LedgerRule",
     "LevelResult",
     "Liveness",
+    "Moment",
+    "Nearest",
     "OnSigterm",
     "Opaque",
     "Order",
     "OrderStep",
+    "Reason",
+    "ReasonKind",
     "Row",
     "RunResult",
     "Scenario",
@@ -79,10 +97,14 @@ __all__ = [
     "Schedule",
     "Script",
     "Search",
+    "SessionMoment",
+    "SessionState",
     "Site",
     "SiteKind",
+    "Source",
     "Statement",
     "StatementKind",
+    "Story",
     "Verdict",
     "Violation",
     "Worker",

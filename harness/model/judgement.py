@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from harness.model.histories import Execution, Schedule
 from harness.model.points import Opaque
+from harness.model.stories import UNTOLD, Story
 from harness.model.values import Row, Verdict
 
 
@@ -42,7 +43,8 @@ class CheckResult:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counterexample:
     """A violating execution with everything a report needs. ``replay``: path of the saved schedule. ``without``: parts
-    of the scenario that it does not need. ``found_in``: the schedule that was found first, before it was shrunk."""
+    of the scenario that it does not need. ``found_in``: the schedule that was found first, before it was shrunk.
+    ``story``: what explains it."""
 
     scenario: str
     execution: Execution
@@ -50,6 +52,7 @@ class Counterexample:
     replay: str
     without: tuple[str, ...] = ()
     found_in: Schedule | None = None
+    story: Story = UNTOLD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
