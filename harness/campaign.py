@@ -252,7 +252,7 @@ class _Campaign:
             def save(found: Found) -> str:
                 return save_counterexample(
                     self.options.folder, self.scenario, self.server, index, found.execution, found.violations, count,
-                    found.without, isolation=self.stages.isolation,
+                    found.without, isolation=self.stages.isolation, moments=found.story.moments,
                 )  # fmt: skip
 
             searched = not isinstance(interleaving, Order | Follow)
@@ -266,6 +266,7 @@ class _Campaign:
                     replay=replay,
                     without=tuple(sorted(found.without)),
                     found_in=execution.schedule,
+                    story=found.story,
                 )
             )
         return not expected or expected <= known | checks

@@ -10,31 +10,36 @@ from harness.checks import judge
 from harness.checks.ending import DEADLOCK
 from harness.driver.plan import Watch
 from harness.errors import DriverError, NondeterminismError
-from harness.model import Action, Choice, Decision, Execution, Order, Schedule, Violation
+from harness.model import UNTOLD, Action, Choice, Decision, Execution, Moment, Order, Schedule, Story, Violation
 from harness.shrink import shrink
 from harness.stage import Stage
 from harness.strategies.replay import Replay
 from harness.strategies.serial import Serial
+from harness.telling import told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """An execution that was replayed with the same result, and what it violates, each with the turn since which it
-    did. ``without``: the parts of the scenario that it does not need."""
+    did. ``without``: the parts of the scenario that it does not need. ``story``: what explains it."""
 
     execution: Execution
     violations: tuple[Violation, ...]
     without: frozenset[str] = frozenset()
+    story: Story = UNTOLD
 
 
 def confirmed(stage: Stage, execution: Execution, order: Order | None, violations: Sequence[Violation]) -> Found:
     """Replay ``execution`` exactly. Raises `NondeterminismError` when the same choices lead to another verdict.
 
-    Of a deadlock the replay, watched closely, knows more: it stands for what it repeats.
+    Of a deadlock the replay, watched closely, knows more: it stands for what it repeats. It is also where all sessions
+    are looked at, turn by turn.
     """
     checks = {v.check for v in violations}
     watch = watch_for(execution.schedule, checks)
-    again, since = stage.replay(Replay(execution.schedule, exact=True), seed=execution.schedule.seed, watch=watch)
+    moments: list[Moment] = []
+    strategy = Replay(execution.schedule, exact=True)
+    again, since = stage.replay(strategy, seed=execution.schedule.seed, watch=watch, moments=moments)
     found = [v for r in judge(stage.context(again, order)) for v in r.violations]
     seen = {v.check for v in found}
     if seen != checks:
@@ -44,8 +49,9 @@ def confirmed(stage: Stage, execution: Execution, order: Order | None, violation
         )
     if watch is not Watch.PLAIN:
         execution, violations = replace(again, number=execution.number), found
-    told = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in violations)
-    return Found(execution=execution, violations=told)
+    violations = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in violations)
+    story = told(stage.scenario, execution, moments, stage.bodies)
+    return Found(execution=execution, violations=violations, story=story)
 
 
 def kept(

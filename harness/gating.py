@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
-from harness.model import GATE_SQLSTATE, LIFE_KEY, TURN_SEQUENCE, Opaque, Site
+from harness.model import GATE_SQLSTATE, LIFE_KEY, TURN_SEQUENCE, Opaque, Site, site_of
 from harness.sqltext.catalog import Catalog, Routine
 from harness.sqltext.footprints import reached
 from harness.sqltext.instrument import Instrumented, instrument
@@ -53,13 +53,15 @@ class Gates:
     """What was installed. ``sites``: in the order of their numbers, from 1. ``opaque``: routines that may run and have
     no gates though they touch tables. ``functions``: identities of the routines whose table accesses all lie behind
     gates. ``undo``: some routine has an EXCEPTION clause, so that a part of a transaction may be rolled back.
-    ``sets_level``: some routine may set the isolation level, of the transaction after its COMMIT or of its session."""
+    ``sets_level``: some routine may set the isolation level, of the transaction after its COMMIT or of its session.
+    ``bodies``: of each function with sites, by its name in theirs, what it is without gates."""
 
     sites: tuple[Site, ...] = ()
     opaque: tuple[Opaque, ...] = ()
     functions: frozenset[str] = frozenset()
     undo: bool = False
     sets_level: bool = False
+    bodies: Mapping[str, str] = field(default_factory=dict)
 
 
 def install_gates(connection: psycopg.Connection[Any], catalog: Catalog, sql: Sequence[str] | None) -> Gates:
@@ -86,6 +88,12 @@ def install_gates(connection: psycopg.Connection[Any], catalog: Catalog, sql: Se
         functions=frozenset(r.identity for r in ordered if catalog.why_plain(r) is None),
         undo=any(_EXCEPTION_CLAUSE.search(r.source) for r in ordered),
         sets_level=any(_SETS_LEVEL.search(r.source) for r in ordered),
+        bodies={
+            site[0]: routine.source
+            for routine in ordered
+            for made in copies[routine.identity].sites[:1]
+            if (site := site_of(made.id)) is not None
+        },
     )
 
 

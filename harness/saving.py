@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.files import write_atomically
-from harness.model import Execution, Scenario, Violation
+from harness.model import Execution, Moment, Scenario, Violation
 from harness.schedule import SavedSchedule, encode
 
 
@@ -25,9 +25,10 @@ def save_counterexample(
     retry: str = "",
     isolation: str = "",
     case: str = "",
+    moments: Sequence[Moment] = (),
 ) -> str:
     """Write ``NAME-SUFFIX.schedule`` and ``NAME-SUFFIX.history.jsonl``; the schedule's path ("" without a folder).
-    ``retry``, ``isolation``: as in `SavedSchedule`."""
+    ``retry``, ``isolation``: as in `SavedSchedule`. ``moments``: as in `save_history`."""
     if folder is None:
         return ""
     path = folder / f"{scenario.name}-{suffix}.schedule"
@@ -45,18 +46,34 @@ def save_counterexample(
         case=case,
     )
     write_atomically(path, encode(saved).encode())
-    save_history(path.with_suffix(".history.jsonl"), execution)
+    save_history(path.with_suffix(".history.jsonl"), execution, moments)
     return str(path)
 
 
-def save_history(path: Path, execution: Execution) -> None:
-    """One event a line, without empty fields; the opening ledger first, the closing one last."""
-    history = execution.history
+def save_history(path: Path, execution: Execution, moments: Sequence[Moment] = ()) -> None:
+    """One event a line, without empty fields; the opening ledger first, the closing one last. Behind the events of each
+    turn that was looked at: all sessions then, with their locks."""
+    history, left = execution.history, list(moments)
     lines: list[dict[str, Any]] = [{"kind": "opening", "execution": execution.number, "ledger": history.opening}]
     for event in history.events:
-        fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
-        lines.append({k: v for k, v in fields.items() if v not in (None, "", ())})
-    left = dataclasses.asdict(history.liveness)
-    lines.append({"kind": "closing", "ledger": history.closing, **{k: v for k, v in left.items() if v}})
+        while left and left[0].turn < event.turn:
+            lines.append(_moment(left.pop(0)))
+        lines.append(_fields(event))
+    lines += map(_moment, left)
+    lines.append({"kind": "closing", "ledger": history.closing, **_fields(history.liveness)})
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     write_atomically(path, text.encode())
+
+
+def _moment(moment: Moment) -> dict[str, Any]:
+    sessions = [
+        {**_fields(session), **({"locks": [_fields(lock) for lock in session.locks]} if session.locks else {})}
+        for session in moment.sessions
+    ]
+    return {"kind": "moment", "turn": moment.turn, "sessions": sessions}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """Those of a dataclass that hold something."""
+    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    return {name: found for name, found in fields.items() if found not in (None, "", ())}

@@ -29,6 +29,7 @@ from harness.model import (
     PUBLIC_ROLE,
     Execution,
     Footprint,
+    Moment,
     Opaque,
     Order,
     Row,
@@ -129,6 +130,11 @@ class Stage:
         return self._gates.opaque if self._gates is not None else ()
 
     @property
+    def bodies(self) -> Mapping[str, str]:
+        """Of each function in which workers can be held, by its name in those of sites, what it is without gates."""
+        return self._gates.bodies if self._gates is not None else {}
+
+    @property
     def controller(self) -> Controller:
         assert self._controller is not None
         return self._controller
@@ -164,10 +170,10 @@ class Stage:
         return release_threads(plan, self.controller.observer, conninfo, seed=seed)
 
     def replay(
-        self, strategy: Strategy, *, seed: int, watch: Watch = Watch.PLAIN
+        self, strategy: Strategy, *, seed: int, watch: Watch = Watch.PLAIN, moments: list[Moment] | None = None
     ) -> tuple[Execution, Mapping[str, int]]:
         """An execution with ids of its own, beside the campaign's numbering; also gives the turn since which each SQL
-        invariant that is broken in the end was broken."""
+        invariant that is broken in the end was broken. ``moments``: gets all sessions after each turn."""
         number = self.next_number()
         since: dict[str, int] = {}
 
@@ -178,7 +184,16 @@ class Stage:
             for name in broken:
                 since.setdefault(name, turn)
 
-        return self._run(self.scenario.workers, strategy, number, seed, look, inside=True, watch=watch), since
+        def keep(moment: Moment) -> None:
+            assert moments is not None
+            del moments[moment.turn :]  # of an execution that was begun anew
+            moments.append(moment)
+
+        execution = self._run(
+            self.scenario.workers, strategy, number, seed, look, keep if moments is not None else None,
+            inside=True, watch=watch,
+        )  # fmt: skip
+        return execution, since
 
     def context(self, execution: Execution, order: Order | None) -> Context:
         """What the checks get to see. To be judged before the next execution begins."""
@@ -226,6 +241,7 @@ class Stage:
         number: int,
         seed: int,
         on_change: Callable[[int], None] | None = None,
+        on_turn: Callable[[Moment], None] | None = None,
         *,
         inside: bool = False,
         watch: Watch = Watch.PLAIN,
@@ -234,7 +250,7 @@ class Stage:
         while True:
             plan = replace(self._planned(workers, number, timers, inside=inside), watch=watch)
             try:
-                return self.controller.execute(plan, strategy, seed=seed, on_change=on_change)
+                return self.controller.execute(plan, strategy, seed=seed, on_change=on_change, on_turn=on_turn)
             except RewindError as again:
                 if again.timer is not None:
                     timers |= {again.timer}

@@ -13,6 +13,7 @@ from harness.adhoc.sources import File
 from harness.adhoc.stand_ins import API_ROLES, FUNCTIONS, GRANTS, ROLES, SCHEMAS
 from harness.errors import UsageError
 from harness.model import Script
+from harness.resources import from_here
 from harness.sqltext.wants import Wants, wants
 
 NAME = "harness_stubs.sql"
@@ -80,9 +81,10 @@ def prepare(files: Sequence[File], used_roles: Iterable[str], facts: Facts) -> P
         parts.append(f"CREATE PUBLICATION {_quoted(name)};\n")
         said.append(f"publication {name}")
     own = {f.name: _edited(f.text, found[f.name], qualified, facts) for f in files}
+    places = {f.name: from_here(f.path) for f in files}
     stubs = (Script(name=NAME, text="".join(parts)),) if parts else ()
     return Prepared(
-        scripts=(*stubs, *(Script(name=name, text=text) for name, text in own.items())),
+        scripts=(*stubs, *(Script(name=name, text=text, file=places[name]) for name, text in own.items())),
         changed=frozenset(f.name for f in files if f.converted or own[f.name] != f.text),
         stubbed=tuple(said),
         notices=tuple(notices),

@@ -86,7 +86,7 @@ class Walk:
         def save(found: Found) -> str:
             return save_counterexample(
                 self.options.folder, self.scenario, self.server, 0, found.execution, found.violations, case.name,
-                case=case.name,
+                case=case.name, moments=found.story.moments,
             )  # fmt: skip
 
         confirmed, replay = kept(stage, execution, case, violations, (), save)
@@ -98,6 +98,7 @@ class Walk:
                     execution=confirmed.execution,
                     violations=confirmed.violations,
                     replay=replay,
+                    story=confirmed.story,
                 )
             )
         return replay

@@ -61,10 +61,11 @@ def check(case: Case, *, name: str | None = None, out: Path | None = OUT) -> Exe
         raise
     title = name or _test_name() or case.system.name
     example = Counterexample(
-        scenario=title, execution=found.execution, violations=found.violations, replay="", found_in=execution.schedule
-    )
+        scenario=title, execution=found.execution, violations=found.violations, replay="", found_in=execution.schedule,
+        story=found.story,
+    )  # fmt: skip
     if out is not None:
-        path = write_case(case, out, title, run.server_version, found.execution, found.violations)
+        path = write_case(case, out, title, run.server_version, found.execution, found.violations, found.story.moments)
         example = replace(example, replay=path)
     raise Violated(counterexample_text(example), example)
 

@@ -7,13 +7,19 @@ from pathlib import Path
 
 from harness.draw.case import Case
 from harness.errors import HarnessError
-from harness.model import Execution, Violation
+from harness.model import Execution, Moment, Violation
 from harness.saving import save_counterexample
 from harness.scenario import load_scenario
 
 
 def write_case(
-    case: Case, folder: Path, name: str, server: str, execution: Execution, violations: Sequence[Violation]
+    case: Case,
+    folder: Path,
+    name: str,
+    server: str,
+    execution: Execution,
+    violations: Sequence[Violation],
+    moments: Sequence[Moment],
 ) -> str:
     """Write ``NAME.yaml`` and ``NAME-1.schedule`` into ``folder``; the schedule's path."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -23,4 +29,4 @@ def write_case(
     if scenario.workers != case.written.workers:
         raise HarnessError(f"{path} does not say what was drawn: {case!r}")
     retry = case.aim.retry if case.aim is not None else ""
-    return save_counterexample(folder, scenario, server, 0, execution, violations, 1, retry=retry)
+    return save_counterexample(folder, scenario, server, 0, execution, violations, 1, retry=retry, moments=moments)

@@ -14,7 +14,7 @@ from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool
 from harness.driver.running import Running
 from harness.driver.splice import Splicer
-from harness.model import Execution
+from harness.model import Execution, Moment
 from harness.strategies.protocol import Strategy
 
 
@@ -59,16 +59,23 @@ class Controller:
         return self._run(plan, lambda run: run.run_free(seed))
 
     def execute(
-        self, plan: Plan, strategy: Strategy, *, seed: int = 0, on_change: Callable[[int], None] | None = None
+        self,
+        plan: Plan,
+        strategy: Strategy,
+        *,
+        seed: int = 0,
+        on_change: Callable[[int], None] | None = None,
+        on_turn: Callable[[Moment], None] | None = None,
     ) -> Execution:
-        """Run one execution to its end; ``on_change`` is called with the turn whenever the committed ledger changed.
+        """Run one execution to its end; ``on_change`` is called with the turn whenever the committed ledger changed,
+        ``on_turn`` with all sessions after every turn (which costs time: nobody is asked where it is None).
 
         Raises `DriverError` when a bound is reached, `UserSqlError` for the set-up, `RewindError` when the plan must
         have other timers.
         """
 
         def controlled(run: Running) -> Execution:
-            run.on_change = on_change
+            run.on_change, run.on_turn = on_change, on_turn
             return run.execute(strategy, seed)
 
         return self._run(plan, controlled)

@@ -22,6 +22,7 @@ from harness.driver.faults import Faults
 from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.holdings import Holdings
 from harness.driver.locks import Locks
+from harness.driver.moments import Moments
 from harness.driver.network import Network
 from harness.driver.observer import LedgerLockedError, Observer
 from harness.driver.plan import Plan, Watch
@@ -41,6 +42,7 @@ from harness.model import (
     History,
     Ledger,
     Liveness,
+    Moment,
     Schedule,
 )
 from harness.strategies.protocol import Strategy, arms_of
@@ -108,7 +110,9 @@ class Running:
         self.asked = itertools.count()
         self.committed = False
         self.unread = False
+        self.moments = Moments(observer, self.recorder, self.locks, self.clients)
         self.on_change: Callable[[int], None] | None = None
+        self.on_turn: Callable[[Moment], None] | None = None
 
     # ------------------------------------------------------------------------------------------------ the loop
 
@@ -126,7 +130,7 @@ class Running:
             client = self._client(choice.worker)
             over = [c for c in self.clients if c.over]
             # Who is watched closely stops at every gate: a backend that has run ahead holds what its turns do not tell.
-            ahead = strategy.ahead() if self.holdings is None else 0
+            ahead = strategy.ahead() if self.holdings is None and self.on_turn is None else 0
             try:
                 self._take(client, choice, ahead)
                 self.timers.check()
@@ -143,6 +147,8 @@ class Running:
                 self._note_ledger()
             if self.holdings is not None:
                 self.holdings.look()
+            if self.on_turn is not None:
+                self.on_turn(self.moments.look())
         else:
             raise DriverError(f"an execution took more than {MAX_STEPS} steps")
         return self._finish(seed)

@@ -116,7 +116,7 @@ class Drawing:
         def save(found: Found) -> str:
             return save_counterexample(
                 self.options.folder, self.scenario, self.server, 0, found.execution, found.violations,
-                f"{worker.name}-struck", found.without, retry=worker.name,
+                f"{worker.name}-struck", found.without, retry=worker.name, moments=found.story.moments,
             )  # fmt: skip
 
         target = {violations[0].check}

@@ -123,7 +123,7 @@ class Walk:
             def save(found: Found) -> str:
                 return save_counterexample(
                     self.options.folder, self.scenario, self.server, 0, found.execution, found.violations,
-                    f"{worker.name}-{position}-{name}", retry=worker.name,
+                    f"{worker.name}-{position}-{name}", retry=worker.name, moments=found.story.moments,
                 )  # fmt: skip
 
             found, replay = kept(self.stage, struck.execution, None, violations, (), save)
@@ -155,5 +155,6 @@ class Walk:
                     violations=found.violations,
                     replay=replay,
                     without=tuple(sorted(found.without)),
+                    story=found.story,
                 )
             )

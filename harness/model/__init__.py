@@ -40,6 +40,8 @@ from harness.model.stories import (
     SessionState,
     Source,
     Story,
+    site_of,
+    source_line,
 )
 from harness.model.values import EXIT_CODES, Json, Ledger, Row, Verdict
 
@@ -108,4 +110,6 @@ __all__ = [
     "Verdict",
     "Violation",
     "Worker",
+    "site_of",
+    "source_line",
 ]

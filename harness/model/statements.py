@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.model.values import Json
@@ -14,12 +14,14 @@ from harness.model.values import Json
 class Script:
     """A piece of SQL with the name that errors and reports use for it (a path relative to where it was found).
 
-    ``about``: of an invariant, what a row means, in words.
+    ``about``: of an invariant, what a row means, in words. ``file``: the file whose lines ``text`` has, as a person in
+    the working directory names it ("": it was made up). Where it lies is no part of what it says.
     """
 
     name: str
     text: str
     about: str = ""
+    file: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.model.histories import Execution
 from harness.model.values import Json
+
+_SITE = re.compile(r"(?P<function>.+):(?P<line>\d+)(?:\.\d+)?~?")
 
 
 class SessionState(StrEnum):
@@ -119,3 +123,20 @@ class Story:
 
 UNTOLD = Story()
 """Of a violation that nobody looked into."""
+
+
+def site_of(step: str) -> tuple[str, int] | None:
+    """(function, line of its body) of a site's name: ``refund:41``, ``refund:41.2``, ``refund:41~``; None for the name
+    of a statement."""
+    found = _SITE.fullmatch(step)
+    return (found["function"], int(found["line"])) if found else None
+
+
+def source_line(sources: Iterable[Source], step: str) -> tuple[str, int] | None:
+    """(file, line in it, from 1) of a step inside a function; None where that is not known, and for a statement that a
+    client sends."""
+    site = site_of(step)
+    if site is None:
+        return None
+    found = next((s for s in sources if s.function == site[0] and s.file), None)
+    return None if found is None else (found.file, found.first_line + site[1] - 1)

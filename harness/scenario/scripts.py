@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.model import Script
-from harness.resources import shipped
+from harness.resources import from_here, shipped
 from harness.scenario.schema import nearest
 from harness.scenario.yamltext import Document, Path_
 from harness.sqltext import Piece, SqlSyntaxError, split
@@ -50,7 +50,7 @@ def read_script(document: Document, where: Path_, path: Path, name: str) -> Scri
     if not _exists(path, stat.S_ISREG):
         raise document.error(where, f"{name} is not a regular file")
     try:
-        return Script(name=name, text=path.read_text(encoding="utf-8-sig"))
+        return Script(name=name, text=path.read_text(encoding="utf-8-sig"), file=from_here(path))
     except UnicodeDecodeError:
         raise document.error(where, f"{name} is not UTF-8") from None
     except OSError as e:
