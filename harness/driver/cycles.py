@@ -160,7 +160,7 @@ class Words:
         key = self._holding.rows.get((oid, tid)) if self._holding is not None else None
         if not key:
             return f"a row of {table}"
-        return f"row ({', '.join(f'{column} {_short(value)}' for column, value in key.items())}) of {table}"
+        return f"row ({', '.join(f'{column} {short(value)}' for column, value in key.items())}) of {table}"
 
 
 def _is_thing(wanted: Wanted) -> bool:
@@ -207,19 +207,21 @@ def _advisory(key: tuple[int, ...]) -> str:
     """The parts of a key: two integers, or the halves of a long one."""
     first, second, parts = key
     if parts == 2:
-        numbers: Iterable[int] = (_signed(first, 32), _signed(second, 32))
+        numbers: Iterable[int] = (signed(first, 32), signed(second, 32))
     else:
-        numbers = (_signed(first << 32 | second, 64),)
+        numbers = (signed(first << 32 | second, 64),)
     shown = [str(n) if abs(n) < _SHORT_KEY else "…" for n in numbers]
     if set(shown) == {"…"}:
         return "an advisory lock"
     return f"advisory lock {shown[0]}" if len(shown) == 1 else f"advisory lock ({', '.join(shown)})"
 
 
-def _signed(number: int, bits: int) -> int:
+def signed(number: int, bits: int) -> int:
+    """Half of an advisory key, or all of it, as the function that takes it is given it."""
     return number - (1 << bits) if number >> (bits - 1) else number
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """On one line, of at most 40 characters."""
     text = " ".join(str(value).split())
     return text if len(text) <= 40 else text[:39] + "…"

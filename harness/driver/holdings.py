@@ -27,6 +27,7 @@ _LOCKS = """
 SELECT pid, locktype, coalesce(relation, transactionid::text::bigint, classid)::bigint, page || ',' || tuple,
   objid::bigint, objsubid, mode, granted
 FROM pg_locks WHERE pid = ANY(%s) AND locktype IN ('relation', 'tuple', 'transactionid', 'advisory')
+  AND mode <> 'SIReadLock'
 """
 _TABLE = """
 SELECT n.nspname, c.relname, coalesce(
@@ -95,7 +96,7 @@ class Holdings:
     """``now``: what was held when the last turn had ended."""
 
     def __init__(self, observer: Observer, recorder: Recorder, clients: Sequence[Client]) -> None:
-        self._connection, self._recorder, self._clients = observer.connection, recorder, clients
+        self._observer, self._recorder, self._clients = observer, recorder, clients
         self._tables: dict[int, tuple[str, str, list[str]] | None] = {}
         self._reading = 0
         """The table (oid) whose rows are being asked for; 0: none yet."""
@@ -112,16 +113,16 @@ class Holdings:
         self._reading = 0
         try:
             # Whatever the database's default is: a serializable reader would take part in what it looks at.
-            self._connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
+            self._observer.connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
             self._look(names)
         except psycopg.DatabaseError as e:
-            if not self._reading or self._connection.closed:
+            if not self._reading or self._observer.connection.closed:
                 raise DriverError(f"the server does not answer the observer: {e.diag.message_primary or e}") from None
             self._tables[self._reading] = None
             return False
         finally:
-            if not self._connection.closed:
-                self._connection.execute("ROLLBACK")
+            if not self._observer.connection.closed:
+                self._observer.connection.execute("ROLLBACK")
         return True
 
     def _look(self, names: Mapping[int, str]) -> None:
@@ -129,7 +130,7 @@ class Holdings:
         owners, rows = dict(self.now.owners), dict(self.now.rows)
         waits: dict[str, Wanted] = {}
         tables, closed = set[int](), set[int]()
-        for pid, kind, first, tid, second, third, mode, granted in self._connection.execute(
+        for pid, kind, first, tid, second, third, mode, granted in self._observer.connection.execute(
             _LOCKS, (list(names),)
         ).fetchall():
             if kind == "relation":
@@ -142,7 +143,7 @@ class Holdings:
                 owners[first] = names[pid]
             else:
                 self._keep(found, names[pid], (kind, ident, tid or ""), mode)
-        running = [xid for (xid,) in self._connection.execute(_RUNNING, (list(owners),)).fetchall()]
+        running = [xid for (xid,) in self._observer.connection.execute(_RUNNING, (list(owners),)).fetchall()]
         for oid in sorted(tables - closed):
             for tid, xid, mode, key in self._locked_rows(oid, running):
                 rows[oid, tid] = self._recorder.names.rename(json.loads(key))
@@ -160,14 +161,14 @@ class Holdings:
         held = before.get(mode) or (next(iter(before.values()), None) if lock[0] == "row" else None)
         if held is None:
             begun = self._recorder.latest(worker, EventKind.INVOKE, EventKind.STEP)
-            assert begun is not None
-            held = Held(turn=self._recorder.turn, step=begun.step, sql=begun.sql or "", mode=mode)
+            step, text = (begun.step, begun.sql) if begun is not None else ("", None)
+            held = Held(turn=self._recorder.turn, step=step, sql=text or "", mode=mode)
         found.setdefault((worker, lock), {})[mode] = replace(held, mode=mode)
 
     def _locked_rows(self, oid: int, xids: list[int]) -> Iterator[tuple[str, int, str, str]]:
         """(tid, transaction, mode, key) of the rows of a table that these transactions have written or locked."""
         if oid not in self._tables:
-            self._tables[oid] = self._connection.execute(_TABLE, (oid, _LARGEST)).fetchone()
+            self._tables[oid] = self._observer.connection.execute(_TABLE, (oid, _LARGEST)).fetchone()
         table = self._tables[oid]
         if table is None or not xids:
             return
@@ -181,5 +182,5 @@ class Holdings:
             table=sql.Identifier(schema, name),
             xids=sql.SQL("{}::xid[]").format(sql.Literal("{" + ",".join(map(str, xids)) + "}")),
         )
-        for tid, xid, mode, found in self._connection.execute(query).fetchall():
+        for tid, xid, mode, found in self._observer.connection.execute(query).fetchall():
             yield tid.strip("()"), xid, mode, found

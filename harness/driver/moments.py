@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +11,15 @@ from typing import Any
 import psycopg
 
 from harness.driver.client import Client, State
+from harness.driver.cycles import short, signed
+from harness.driver.holdings import Holdings
 from harness.driver.locks import Locks, Waits
 from harness.driver.observer import Observer
+from harness.driver.phrases import strength_in
+from harness.driver.plan import Plan
 from harness.driver.recorder import Recorder
 from harness.errors import DriverError
-from harness.model import LIFE_KEY, HeldLock, Moment, SessionMoment, SessionState
+from harness.model import LIFE_KEY, HeldLock, Json, Moment, SessionMoment, SessionState
 
 _BOUND_S = 1.0
 """How long a waiter may take from one wait to its next; what is seen then stands."""
@@ -23,8 +28,7 @@ _ALIVE = "SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s)"
 # catalog, and no index: whether a statement locks all of a table's or only those that it uses depends on whether its
 # plan was there already.
 _LOCKS = f"""
-SELECT l.pid, l.locktype, l.mode, l.granted,
-  CASE WHEN n.nspname = 'public' THEN '' ELSE n.nspname || '.' END || c.relname,
+SELECT l.pid, l.locktype, l.mode, l.granted, coalesce(c.oid, 0)::bigint, l.page || ',' || l.tuple,
   l.transactionid::text, l.classid::bigint, l.objid::bigint, l.objsubid
 FROM pg_locks l LEFT JOIN pg_class c ON c.oid = l.relation LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE l.pid = ANY(%s) AND l.mode <> 'SIReadLock' AND CASE l.locktype
@@ -35,96 +39,141 @@ WHERE l.pid = ANY(%s) AND l.mode <> 'SIReadLock' AND CASE l.locktype
   WHEN 'virtualxid' THEN false
   WHEN 'tuple' THEN true
   WHEN 'transactionid' THEN true
-  ELSE NOT l.granted END
+  ELSE NOT l.granted END ORDER BY l.classid, l.objid, l.objsubid
 """
+_TABLE = """
+SELECT CASE WHEN n.nspname = 'public' THEN '' ELSE n.nspname || '.' END || c.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s
+"""
+_MADE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-|\d{4}-\d\d-\d\d[T ]\d\d:")
 _KINDS = {"relation": "table", "tuple": "row", "transactionid": "transaction"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lock:
-    """A row of the lock table. ``transaction``: its number."""
+    """A row of the lock table. ``table``: oid (0: none). ``tid``: of a row. ``transaction``: its number."""
 
     pid: int
     kind: str
     mode: str
     granted: bool
-    table: str
+    table: int
+    tid: str
     transaction: str
     key: tuple[int, int, int]
 
 
 class Moments:
-    """Looks at the sessions of one execution. It asks the lock table, for which nobody waits."""
+    """Looks at the sessions of one execution. It asks the lock table, for which nobody waits; ``held`` knows rows, if
+    it has looked at the same turn."""
 
-    def __init__(self, observer: Observer, recorder: Recorder, locks: Locks, clients: Sequence[Client]) -> None:
-        self._observer, self._recorder, self._locks, self._clients = observer, recorder, locks, clients
-        names = recorder.names
-        self._fresh_keys = bool(names.users or names.jobs)
-        """Advisory keys may be made from ids, which no other execution has."""
+    def __init__(
+        self,
+        plan: Plan,
+        observer: Observer,
+        recorder: Recorder,
+        locks: Locks,
+        held: Holdings,
+        clients: Sequence[Client],
+    ) -> None:
+        self._observer, self._recorder, self._locks = observer, recorder, locks
+        self._plan, self._held, self._clients = plan, held, clients
         self._keys: dict[tuple[int, int, int], str] = {}
+        self._tables: dict[int, str] = {}
 
     def look(self) -> Moment:
         """To be called when a turn has ended: whoever has not, is held or waits. Raises `DriverError`."""
-        backends = [c.backend for c in self._clients]
+        waits = self._settled_waits()
+        backends = {c.backend: c.name for c in self._clients}
+        alive = {pid for (pid,) in self._asked(_ALIVE, list(backends))}
+        found = [
+            _Lock(
+                pid=pid, kind=kind, mode=mode, granted=granted, table=table, tid=tid or "",
+                transaction=transaction or "", key=(first, second, words),
+            )
+            for pid, kind, mode, granted, table, tid, transaction, first, second, words
+            in self._asked(_LOCKS, list(backends))
+        ]  # fmt: skip
+        owners = {lock.transaction: backends[lock.pid] for lock in found if lock.granted}
+        return Moment(
+            turn=self._recorder.turn,
+            sessions=tuple(
+                SessionMoment(
+                    worker=c.name,
+                    state=_state(c, alive=c.backend in alive),
+                    at="" if c.over else c.step,
+                    waits_for=tuple(o.name for o in self._clients if o.backend in waits.get(c.backend, ())),
+                    locks=self._locks_of(c.name, [lock for lock in found if lock.pid == c.backend], owners),
+                )
+                for c in self._clients
+            ),
+        )
+
+    def _settled_waits(self) -> Waits:
+        """One that has come to the head of a queue may be on its way from its place there to what it waits for."""
         deadline = time.monotonic() + _BOUND_S
         while True:
             waits = self._locks.waits()
-            # One that has come to the head of a queue may be on its way from its place there to the row.
             if all(waits[c.backend] for c in self._clients if c.state is State.BLOCKED) or time.monotonic() > deadline:
-                break
+                return waits
             time.sleep(0.0002)
-        alive = {pid for (pid,) in self._asked(_ALIVE, backends)}
-        found = [
-            _Lock(pid=pid, kind=kind, mode=mode, granted=granted, table=table or "", transaction=transaction or "",
-                  key=(first, second, third))
-            for pid, kind, mode, granted, table, transaction, first, second, third in self._asked(_LOCKS, backends)
-        ]  # fmt: skip
-        owners = {lock.transaction: lock.pid for lock in found if lock.granted and lock.transaction}
-        names = {c.backend: c.name for c in self._clients}
-        owned = {transaction: names[pid] for transaction, pid in owners.items()}
-        sessions = (
-            self._session(c, c.backend in alive, waits, [lock for lock in found if lock.pid == c.backend], owned)
-            for c in self._clients
-        )
-        return Moment(turn=self._recorder.turn, sessions=tuple(sessions))
 
-    def _session(
-        self, client: Client, alive: bool, waits: Waits, found: Sequence[_Lock], owners: Mapping[str, str]
-    ) -> SessionMoment:
-        waits_for = waits.get(client.backend, ())
-        locks = {self._held(lock, owners) for lock in _with_rows(found)}
-        return SessionMoment(
-            worker=client.name,
-            state=_state(client, alive),
-            at="" if client.over else client.step,
-            waits_for=tuple(c.name for c in self._clients if c.backend in waits_for),
-            locks=tuple(sorted(locks, key=lambda held: (not held.granted, held.kind, held.on, held.mode))),
-        )
+    def _locks_of(self, worker: str, found: Sequence[_Lock], owners: Mapping[str, str]) -> tuple[HeldLock, ...]:
+        locks = {
+            HeldLock(kind=_KINDS.get(k.kind, k.kind), on=self._on(k, owners), mode=k.mode, granted=k.granted)
+            for k in _with_rows(found)
+        }
+        for (owner, (kind, ident, tid)), modes in self._held.now.locks.items():
+            if owner == worker and kind == "row":
+                first = min(modes.values(), key=lambda held: (held.turn, held.mode))
+                mode = first.mode or strength_in(first.sql)
+                locks.add(HeldLock(kind=kind, on=self._row(ident[0], tid), mode=mode, granted=True))
+        return tuple(sorted(locks, key=lambda lock: (lock.granted, lock.kind, lock.on, lock.mode)))
 
-    def _held(self, lock: _Lock, owners: Mapping[str, str]) -> HeldLock:
-        on = lock.table
-        if lock.kind == "transactionid":
-            on = owners.get(lock.transaction, "")
-        elif lock.kind == "advisory":
-            on = self._key(lock.key)
-        return HeldLock(kind=_KINDS.get(lock.kind, lock.kind), on=on, mode=lock.mode, granted=lock.granted)
+    def _on(self, lock: _Lock, owners: Mapping[str, str]) -> str:
+        match lock.kind:
+            case "transactionid":
+                return owners.get(lock.transaction, "")
+            case "advisory":
+                return self._key(lock.key)
+            case "tuple":
+                return self._row(lock.table, lock.tid)
+        return self._table(lock.table)
+
+    def _row(self, table: int, tid: str) -> str:
+        name, key = self._table(table), self._held.now.rows.get((table, tid), {})
+        if not key or any(self._made_up(value) for value in key.values()):
+            return name
+        return f"{name} ({', '.join(f'{column} {short(value)}' for column, value in key.items())})"
+
+    def _made_up(self, value: Json) -> bool:
+        """Whether it may be an id or a time that the server made, which is another one in every execution. (Sequences
+        are put back.)"""
+        given = (*(sql for _, sql in self._plan.setup), *(s.sql for w in self._plan.workers for s in w.statements))
+        return _MADE.match(str(value)) is not None and not any(str(value) in sql for sql in given)
+
+    def _table(self, oid: int) -> str:
+        if oid not in self._tables:
+            self._tables[oid] = next((name for (name,) in self._asked(_TABLE, oid)), "")
+        return self._tables[oid]
 
     def _key(self, key: tuple[int, int, int]) -> str:
-        if self._fresh_keys:
+        """An advisory key, as it was given; by its number among them where it may be made from a fresh id."""
+        if self._plan.names.users or self._plan.names.jobs:
             return self._keys.setdefault(key, f"#{len(self._keys) + 1}")
         first, second, words = key
         if words == 2:
-            return f"{_signed(first, 32)}, {_signed(second, 32)}"
-        return str(_signed(first << 32 | second, 64))
+            return f"{signed(first, 32)}, {signed(second, 32)}"
+        return str(signed(first << 32 | second, 64))
 
-    def _asked(self, query: str, backends: Sequence[int]) -> list[tuple[Any, ...]]:
+    def _asked(self, query: str, parameter: Sequence[int] | int) -> list[tuple[Any, ...]]:
         try:
-            return self._observer.connection.execute(query.encode(), (list(backends),)).fetchall()
+            return self._observer.connection.execute(query.encode(), (parameter,)).fetchall()
         except psycopg.Error as e:
             raise DriverError(f"the server does not answer the observer: {e.diag.message_primary or e}") from None
 
 
-def _state(client: Client, alive: bool) -> SessionState:
+def _state(client: Client, *, alive: bool) -> SessionState:
     if client.state is State.DEAD or not alive or not client.process.backend:
         return SessionState.GONE
     if client.state is State.ENDED:
@@ -143,8 +192,3 @@ def _with_rows(found: Iterable[_Lock]) -> list[_Lock]:
     if place is None or end is None:
         return locks
     return [*(lock for lock in locks if lock not in (place, end)), replace(place, granted=False)]
-
-
-def _signed(number: int, bits: int) -> int:
-    """As the function that took the key was given it."""
-    return number - (1 << bits) if number >> (bits - 1) else number

@@ -84,7 +84,8 @@ class Running:
         self.locks = Locks(observer, self.clients, owned=owned, told=told)
         countable = owned and observer.connection.info.server_version >= 150000
         closely = plan.watch is not Watch.PLAIN
-        self.holdings = Holdings(observer, self.recorder, self.clients) if closely else None
+        self.held = Holdings(observer, self.recorder, self.clients)
+        self.holdings = self.held if closely else None
         self.deadlocks = Deadlocks(observer, self.recorder, self.clients, self.holdings, countable=countable, told=told)
         exact = plan.points is None
         self.timers = Timers(plan.timers, plan.timeout_ms)
@@ -110,7 +111,7 @@ class Running:
         self.asked = itertools.count()
         self.committed = False
         self.unread = False
-        self.moments = Moments(observer, self.recorder, self.locks, self.clients)
+        self.moments = Moments(plan, observer, self.recorder, self.locks, self.held, self.clients)
         self.on_change: Callable[[int], None] | None = None
         self.on_turn: Callable[[Moment], None] | None = None
 
@@ -145,8 +146,8 @@ class Running:
             strategy.observe(self.effects.turn())
             if self.committed:
                 self._note_ledger()
-            if self.holdings is not None:
-                self.holdings.look()
+            if self.holdings is not None or self.on_turn is not None:
+                self.held.look()
             if self.on_turn is not None:
                 self.on_turn(self.moments.look())
         else:

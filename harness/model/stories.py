@@ -27,8 +27,10 @@ class SessionState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldLock:
     """A lock of a session, held or (not ``granted``) awaited. ``kind``: ``table``, ``row``, ``transaction``,
-    ``advisory`` or as pg_locks calls it. ``on``: the table or the key ("" where it has none). ``mode``: as pg_locks
-    says it."""
+    ``advisory`` or as pg_locks calls it. ``on``: the table (``jobs``); of a row also its key, unless the server made
+    that up (``jobs (id j1)``); of a transaction whose it is; of an advisory lock its key (``42``, ``1, 2``), where keys
+    may be made from ids of the execution its number among those seen so far (``#1``). ``mode``: as pg_locks says it; of
+    a row that is held FOR UPDATE and the like, where the statement or the row says so, else ""."""
 
     kind: str
     on: str
