@@ -100,6 +100,10 @@ class Holdings:
         self._tables: dict[int, tuple[str, str, list[str]] | None] = {}
         self._reading = 0
         """The table (oid) whose rows are being asked for; 0: none yet."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Nobody holds anything (any more: the server has crashed, and may give out the same numbers again)."""
         self.now = Holding(locks={}, rows={}, owners={}, waits={})
 
     def look(self) -> None:

@@ -96,9 +96,13 @@ class Running:
         self.network = Network(
             observer, self.recorder, self.doors, self.locks, self.deadlocks, splicer, bound_s=STEP_BOUND_S, exact=exact
         )
+
+        def renew(clients: Sequence[Client]) -> None:
+            self.held.forget()
+            recast(plan, clients, conninfo, gatekeeper, owned=owned)
+
         self.crashes = Crashes(
-            crash, self.recorder, self.locks, self.effects, self.clients, observer, gatekeeper,
-            lambda clients: recast(plan, clients, conninfo, gatekeeper, owned=owned),
+            crash, self.recorder, self.locks, self.effects, self.clients, observer, gatekeeper, renew
         )  # fmt: skip
         self.waiting = Waiting(
             self.clients, observer, self.locks, self.recorder, self.effects, self.deadlocks, self.doors,

@@ -101,11 +101,13 @@ def test_when_the_first_has_the_row_the_next_waits_for_its_transaction(controlle
 def test_a_lock_for_update_shows_its_row_and_strength(controller: Controller) -> None:
     locks = "SELECT FROM t WHERE id = {} FOR UPDATE"
     first = worker("a", "BEGIN", locks.format(1), locks.format(3), "COMMIT")
-    *_, found = sessions(controller, "a.s0 a.s1 a.s2", first)
+    *_, found = sessions(controller, "a.s0 a.s1 a.s2 b.s0", first, worker("b", locks.format(1)))
     assert [lock for lock in found["a"].locks if lock.kind == "row"] == [
         HeldLock(kind="row", on=f"t (id {n})", mode="FOR UPDATE", granted=True) for n in (1, 3)
     ]
-    assert HeldLock(kind="table", on="t", mode="RowShareLock", granted=True) in found["a"].locks
+    table = HeldLock(kind="table", on="t", mode="RowShareLock", granted=True)
+    assert table in found["a"].locks
+    assert found["b"].locks == (replace(AWAITED, mode="AccessExclusiveLock"), table)
 
 
 def test_a_row_that_several_share_shows_each(controller: Controller) -> None:

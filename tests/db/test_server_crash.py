@@ -21,11 +21,12 @@ from harness.driver.pool import WorkerPool
 from harness.matrix.retry import retried
 from harness.matrix.strike import Strike, strike
 from harness.matrix.walk import Walk
-from harness.model import Action, EventKind
+from harness.model import Action, EventKind, Moment, SessionState
 from harness.replay import read_saved, replay
 from harness.scenario import load_scenario
 from harness.stage import Stage
 from harness.strategies.faulted import Alone, Faulted
+from harness.strategies.replay import Replay
 from harness.targets.account import server_account
 from harness.targets.embedded import EmbeddedTarget
 from harness.targets.places import runs_place
@@ -161,6 +162,21 @@ def test_an_acknowledged_refund_is_there_and_the_retry_is_refused(
     assert [e.kind for e in events if e.worker == "original"][-2:] == [EventKind.OK, EventKind.CRASH]
     [answer] = [e.answer for e in events if e.worker == "original_retry" and e.answer]
     assert "Job already failed and refunded" in str(answer)
+
+
+@ACTIONS
+def test_who_looks_sees_that_nobody_holds_anything_after_it(shipped: tuple[Stage, list[str]], action: Action) -> None:
+    """What has locked a row, and written nothing down: after the crash its number may never have been given out."""
+    stage, steps = shipped
+    locked = next(i for i, step in enumerate(steps) if step.startswith("refund_job_atomic:") and step.endswith("~")) + 1
+    struck = strike(stage, Faulted("original", locked, action), Options())
+    moments: list[Moment] = []
+    stage.replay(Replay(struck.execution.schedule, exact=True), seed=0, moments=moments)
+    turn = next(e.turn for e in struck.execution.history.events if e.kind is EventKind.CRASH)
+    before, after = (next(s for s in moments[t].sessions if s.worker == "original") for t in (turn - 1, turn))
+    assert before.locks
+    assert (after.state, after.locks) == (SessionState.GONE, ())
+    assert any(s.locks for m in moments[turn:] for s in m.sessions)
 
 
 def test_before_its_commit_a_refund_is_not_there(shipped: tuple[Stage, list[str]]) -> None:
