@@ -287,13 +287,15 @@ def replay(
         )
     if saved.case and (as_scenario is not None or as_pytest is not None):
         raise UsageError(f"{file}: the case {saved.case} of {saved.file} is the regression: keep that file")
+    if not saved.checks and (as_scenario is not None or as_pytest is not None):
+        raise UsageError(f"{file}: violates nothing, so there is nothing to keep from coming back")
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)
     with open_target(target, pg_bin=pg_bin) as server:
         result = replay(saved, scenario, server, times=times)
         version = server.server_version
-    print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved.server, version))
+    print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved, version))
     return 1 if result.reproduced else 0
 
 
@@ -408,11 +410,14 @@ def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> None:
         raise UsageError(f"{option}: unknown {value!r}{nearest(value, list(known))}")
 
 
-def _summary(result: Any, saved_on: str, version: str) -> str:
-    text = f"reproduced {result.reproduced} of {result.times}" if result.reproduced else "not reproduced"
+def _summary(result: Any, saved: Any, version: str) -> str:
+    if saved.checks:
+        text = f"reproduced {result.reproduced} of {result.times}" if result.reproduced else "not reproduced"
+    else:
+        text = "violates nothing, as saved" if not result.reproduced else "violated nothing when it was saved"
     if result.adapted:
         text += " (adapted: scenario or SQL have changed since it was saved)"
-    return text if saved_on == version else f"{text} (saved on PostgreSQL {saved_on}, now {version})"
+    return text if saved.server == version else f"{text} (saved on PostgreSQL {saved.server}, now {version})"
 
 
 if __name__ == "__main__":

@@ -49,6 +49,27 @@ def save_counterexample(
     return str(path)
 
 
+def save_passing(
+    replay: str,
+    scenario: Scenario,
+    server: str,
+    order: int,
+    execution: Execution,
+    without: Collection[str],
+    retry: str = "",
+    isolation: str = "",
+) -> str:
+    """Write an execution that violates nothing beside the counterexample whose schedule is ``replay``, as
+    ``NAME.passing.schedule`` and ``NAME.passing.history.jsonl``; the schedule's path ("" where ``replay`` is "")."""
+    if not replay:
+        return ""
+    path = Path(replay)
+    suffix = f"{path.stem.removeprefix(f'{scenario.name}-')}.passing"
+    return save_counterexample(
+        path.parent, scenario, server, order, execution, (), suffix, without, retry=retry, isolation=isolation
+    )
+
+
 def save_history(path: Path, execution: Execution) -> None:
     """One event a line, without empty fields; the opening ledger first, the closing one last."""
     history = execution.history

@@ -45,8 +45,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stage": {"errors", "model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
     "crash": {"errors", "model", "driver", "targets", "stage"},
     "found": {"errors", "model", "checks", "shrink", "strategies", "driver", "stage"},
-    "campaign": {"errors", "model", "db", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
-    "matrix": {"errors", "model", "db", "saving", "strategies", "checks", "stage", "found", "campaign", "crash"},
+    "nearest": {"errors", "model", "checks", "strategies", "stage", "found"},
+    "campaign": {"errors", "model", "db", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"}
+    | {"nearest"},
+    "matrix": {"errors", "model", "db", "saving", "strategies", "checks", "stage", "found", "campaign", "crash"}
+    | {"nearest"},
     "isolation": {"errors", "model", "driver", "checks", "stage", "campaign"},
     "cases": {"errors", "model", "checks", "tally", "saving", "strategies", "stage", "found", "campaign"},
     "replay": {"errors", "model", "crash", "matrix", "isolation", "cases", "scenario", "schedule", "strategies"}
