@@ -299,6 +299,32 @@ def replay(
     return 1 if result.reproduced else 0
 
 
+@app.command()
+def report(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="of a run, or of reports: the last run there; default: reports")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="OLD NEW", help="folders or results.json files: what turned red from one to the other?"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="a new folder for it, in place of the run's own")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="also write results.json (with --compare: the comparison) here")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="also write JUnit XML here")] = None,
+) -> int:
+    """Make the report of a saved run again, without a server; or compare two runs."""
+    from harness.cli_report_command import compared, rebuild
+
+    if compare is None:
+        return rebuild(folder or Path("reports"), out, json, junit)
+    for option, given in (("DIR", folder), ("--out", out), ("--junit", junit)):
+        if given is not None:
+            raise UsageError(f"{option} does not go with --compare: {given}")
+    return compared(*compare, json)
+
+
 @app.command("list")
 def list_(
     scenario: Annotated[list[str] | None, typer.Argument(help="files, folders or names; default: scenarios/")] = None,

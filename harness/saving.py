@@ -80,4 +80,5 @@ def save_history(path: Path, execution: Execution) -> None:
     left = dataclasses.asdict(history.liveness)
     lines.append({"kind": "closing", "ledger": history.closing, **{k: v for k, v in left.items() if v}})
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    write_atomically(path, text.encode())
+    # A lone surrogate has no UTF-8 form; Python's escape for it happens to be JSON's.
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))

@@ -83,7 +83,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "regression": {"errors", "files", "model", "scenario", "schedule", "report"},
 }
-WIRING = {"api", "cli", "cli_ending", "cli_mutants", "cli_report", "cli_soak", "pytest_plugin", "__main__", "__init__"}
+WIRING = {
+    "api",
+    "cli",
+    "cli_ending",
+    "cli_mutants",
+    "cli_report",
+    "cli_report_command",
+    "cli_soak",
+    "pytest_plugin",
+    "__main__",
+    "__init__",
+}
 
 
 def room_of(module: str) -> str:
