@@ -12,7 +12,7 @@ from harness.report.results_read import ReadRun, ReadScenario
 
 
 class Kind(StrEnum):
-    """What became of a scenario, the worst first. ``NEW_RED``: it was not there before, and is red or an error."""
+    """What became of a scenario's verdict, the worst first. ``NEW_RED``: it was not there, and is red or an error."""
 
     RED = "turned red"
     ERROR = "became an error"
@@ -21,7 +21,7 @@ class Kind(StrEnum):
     GREEN = "turned green"
     NEW = "new"
     GONE = "gone"
-    SAME = "unchanged"
+    SAME = "as before"
 
 
 WORSE = (Kind.RED, Kind.ERROR, Kind.NEW_RED)

@@ -58,7 +58,7 @@ def comparison_markdown(found: Comparison) -> str:
 
 
 def headline(found: Comparison) -> str:
-    """`1 turned red, 2 turned green, 19 unchanged; 12.3 s → 11.9 s`."""
+    """`1 turned red, 2 turned green, 19 as before; 12.3 s → 11.9 s`."""
     number = Counter(c.kind for c in found.changes)
     said = ", ".join(f"{number[kind]:,} {kind}" for kind in Kind if number[kind]) or "no scenario in either"
     return f"{said}; {_moved(seconds(found.old.elapsed_s), seconds(found.new.elapsed_s))}"
@@ -91,10 +91,8 @@ def _cells(change: Change) -> tuple[str, ...]:
 
 
 def _what(change: Change) -> str:
-    if change.kind is Kind.SAME or change.new is None:
-        return str(change.kind)
-    label = LABELS[change.new.verdict]
-    return f"{change.kind} ({f'{LABELS[change.old.verdict]} → {label}' if change.old else label})"
+    labels = [LABELS[side.verdict] for side in (change.old, change.new) if side is not None]
+    return f"{change.kind} ({_moved(labels[0], labels[-1])})"
 
 
 def _figures(scenario: ReadScenario) -> tuple[str, ...]:

@@ -110,4 +110,4 @@ def test_a_new_folder_is_like_the_old_one(run: Path) -> None:
 def test_a_run_compared_with_itself_differs_in_nothing(run: Path) -> None:
     done = harness("report", "--compare", "reports", "r.json", cwd=run)
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"✓ 1 unchanged; [0-9.]+ s\n", done.stdout)
+    assert re.fullmatch(r"✓ 1 as before; [0-9.]+ s\n", done.stdout)

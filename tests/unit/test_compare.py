@@ -135,7 +135,7 @@ def test_the_table_the_file_and_the_job_page(
     assert shown[5].endswith("- once")
     assert shown[9:] == [
         "shorter was searched to its end before, and is not any more",
-        "✗ 1 turned red, 1 turned green, 1 new, 1 gone, 2 unchanged; 2.00 s → 1 min 15 s",
+        "✗ 1 turned red, 1 turned green, 1 new, 1 gone, 2 as before; 2.00 s → 1 min 15 s",
     ]
     told = json.loads((tmp_path / "c.json").read_text())
     assert (told["version"], told["worse"], told["new"]["seed"]) == (1, True, 3)
