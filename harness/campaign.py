@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -29,7 +29,8 @@ from harness.model import (
     Verdict,
     Violation,
 )
-from harness.saving import save_counterexample, save_history
+from harness.nearest import nearest_passing
+from harness.saving import save_counterexample, save_history, save_passing
 from harness.stage import Stage, Stages
 from harness.strategies.fixed import Fixed
 from harness.strategies.free_running import LIMIT, FreeRunning
@@ -269,7 +270,21 @@ class _Campaign:
                     story=found.story,
                 )
             )
+            self._tell(found, index, stage)
         return not expected or expected <= known | checks
+
+    def _tell(self, found: Found, index: int, stage: Stage) -> None:
+        """Look for what explains the last counterexample; it is kept already, whatever becomes of this."""
+        examples = self.tally.counterexamples
+
+        def save(execution: Execution) -> str:
+            return save_passing(
+                examples[-1].replay, self.scenario, self.server, index, execution, found.without,
+                isolation=self.stages.isolation,
+            )  # fmt: skip
+
+        story = replace(examples[-1].story, nearest=nearest_passing(stage, found, save))
+        examples[-1] = replace(examples[-1], story=story)
 
 
 def conclude(

@@ -287,14 +287,42 @@ def replay(
         )
     if saved.case and (as_scenario is not None or as_pytest is not None):
         raise UsageError(f"{file}: the case {saved.case} of {saved.file} is the regression: keep that file")
+    if not saved.checks and (as_scenario is not None or as_pytest is not None):
+        raise UsageError(f"{file}: violates nothing, so there is nothing to keep from coming back")
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)
     with open_target(target, pg_bin=pg_bin) as server:
         result = replay(saved, scenario, server, times=times)
         version = server.server_version
-    print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved.server, version))
+    print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved, version))
     return 1 if result.reproduced else 0
+
+
+@app.command()
+def report(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="of a run, or of reports: the last run there; default: reports")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="OLD NEW", help="folders or results.json files: what turned red from one to the other?"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="a new folder for it, in place of the run's own")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="also write results.json (with --compare: the comparison) here")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="also write JUnit XML here")] = None,
+) -> int:
+    """Make the report of a saved run again, without a server; or compare two runs."""
+    from harness.cli_report_command import compared, rebuild
+
+    if compare is None:
+        return rebuild(folder or Path("reports"), out, json, junit)
+    for option, given in (("DIR", folder), ("--out", out), ("--junit", junit)):
+        if given is not None:
+            raise UsageError(f"{option} does not go with --compare: {given}")
+    return compared(*compare, json)
 
 
 @app.command("list")
@@ -408,11 +436,14 @@ def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> None:
         raise UsageError(f"{option}: unknown {value!r}{nearest(value, list(known))}")
 
 
-def _summary(result: Any, saved_on: str, version: str) -> str:
-    text = f"reproduced {result.reproduced} of {result.times}" if result.reproduced else "not reproduced"
+def _summary(result: Any, saved: Any, version: str) -> str:
+    if saved.checks:
+        text = f"reproduced {result.reproduced} of {result.times}" if result.reproduced else "not reproduced"
+    else:
+        text = "violates nothing, as saved" if not result.reproduced else "violated nothing when it was saved"
     if result.adapted:
         text += " (adapted: scenario or SQL have changed since it was saved)"
-    return text if saved_on == version else f"{text} (saved on PostgreSQL {saved_on}, now {version})"
+    return text if saved.server == version else f"{text} (saved on PostgreSQL {saved.server}, now {version})"
 
 
 if __name__ == "__main__":

@@ -65,6 +65,15 @@ def tried(*writes: Callable[[], object]) -> str:
     return "; ".join(failed)
 
 
+def write_pages(result: RunResult, folder: Path) -> None:
+    """What people and programs read of a run, in its folder. Raises `SaveError`."""
+    from harness.report.fault_table import write_fault_pictures
+    from harness.report.write import write_report
+
+    write_report(result, folder)
+    write_fault_pictures(result, folder)
+
+
 def _report(result: RunResult, folder: Path, json: Path | None, junit: Path | None, reporter: ConsoleReporter) -> int:
     from harness.model import EXIT_CODES
     from harness.report.cases import print_cases
@@ -92,19 +101,16 @@ def _saved(result: RunResult, folder: Path, json: Path | None, junit: Path | Non
     """Write it wherever it is to go; where that fails the verdict is "error", and what can be written says so. Gives
     the result as it was written, and whether the report's folder is whole."""
     from harness.model import Verdict
-    from harness.report.fault_table import write_fault_pictures
     from harness.report.github import append_summary
     from harness.report.junit import write_junit
     from harness.report.results import write_results
-    from harness.report.write import INDEX, RESULTS, write_report
-
-    def whole(result: RunResult) -> None:
-        write_report(result, folder)
-        write_fault_pictures(result, folder)
+    from harness.report.saved import write_run
+    from harness.report.write import INDEX, RESULTS
 
     def everywhere(result: RunResult) -> str:
         return tried(
-            lambda: whole(result),
+            lambda: write_run(result, folder),  # with it the rest can be made again
+            lambda: write_pages(result, folder),
             *([lambda: write_results(result, json)] if json is not None else []),
             *([lambda: write_junit(result, junit)] if junit is not None else []),
         )

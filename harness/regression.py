@@ -15,14 +15,11 @@ from pathlib import Path
 
 from harness.errors import ScenarioError, UsageError
 from harness.files import write_atomically
-from harness.model import Follow, Scenario, Search
+from harness.model import DECLARED, Follow, Scenario, Search
 from harness.report.folder import MARKER
 from harness.scenario import FIRST_LINE, load_scenario, names_our_schema
 from harness.scenario.reduced import Reduced, Unwritable, remaining
 from harness.schedule import SavedSchedule
-
-DECLARED = frozenset({"answer", "blocking"})
-"""Checks of what an exact order declares: followed choices declare nothing."""
 
 _NAMED = 2
 _OF = "# The counterexample "

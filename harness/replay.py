@@ -26,8 +26,8 @@ from harness.targets.protocol import Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayResult:
-    """``violations`` of the last execution; ``reproduced`` of ``times`` executions violated a check of the saved one;
-    ``adapted``: the choices no longer fitted exactly."""
+    """``violations`` of the last execution; ``reproduced`` of ``times`` executions violated a check of the saved one
+    (any check, where that one violated nothing); ``adapted``: the choices no longer fitted exactly."""
 
     execution: Execution
     violations: tuple[Violation, ...]
@@ -70,8 +70,9 @@ def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: i
     interleaving = scenario.interleavings[saved.order]
     if saved.retry:
         scenario, interleaving = retried(scenario, saved.retry), INSIDE
-    # What an exact order declares is for its own steps; a case declares whatever becomes of them.
-    declares = isinstance(interleaving, Case) or (isinstance(interleaving, Order) and exact)
+    # What an exact order declares is for its own steps; a case declares whatever becomes of them. What violated nothing
+    # lies beside a counterexample and goes another way than that did.
+    declares = isinstance(interleaving, Case) or (isinstance(interleaving, Order) and exact and bool(saved.checks))
     order = interleaving if isinstance(interleaving, Order) and declares else None
     reproduced = 0
     adapted = not exact
@@ -84,11 +85,12 @@ def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: i
             found = [v for r in judge(stage.context(execution, order)) for v in r.violations]
             violations = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in found)
             adapted = adapted or strategy.adapted
-            same = {v.check for v in violations} & set(saved.checks)
-            if exact and not same:
+            seen = {v.check for v in violations}
+            same = seen & set(saved.checks) if saved.checks else seen
+            if exact and bool(same) != bool(saved.checks):
                 raise NondeterminismError(
-                    f"the same SQL and choices violated {', '.join(saved.checks)} when saved, and now "
-                    f"{', '.join(sorted({v.check for v in violations})) or 'nothing'}"
+                    f"the same SQL and choices violated {', '.join(saved.checks) or 'nothing'} when saved, and now "
+                    f"{', '.join(sorted(seen)) or 'nothing'}"
                 )
             reproduced += bool(same)
     return ReplayResult(execution=execution, violations=violations, reproduced=reproduced, times=times, adapted=adapted)

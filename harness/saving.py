@@ -50,6 +50,27 @@ def save_counterexample(
     return str(path)
 
 
+def save_passing(
+    replay: str,
+    scenario: Scenario,
+    server: str,
+    order: int,
+    execution: Execution,
+    without: Collection[str],
+    retry: str = "",
+    isolation: str = "",
+) -> str:
+    """Write an execution that violates nothing beside the counterexample whose schedule is ``replay``, as
+    ``NAME.passing.schedule`` and ``NAME.passing.history.jsonl``; the schedule's path ("" where ``replay`` is "")."""
+    if not replay:
+        return ""
+    path = Path(replay)
+    suffix = f"{path.stem.removeprefix(f'{scenario.name}-')}.passing"
+    return save_counterexample(
+        path.parent, scenario, server, order, execution, (), suffix, without, retry=retry, isolation=isolation
+    )
+
+
 def save_history(path: Path, execution: Execution, moments: Sequence[Moment] = ()) -> None:
     """One event a line, without empty fields; the opening ledger first, the closing one last. Behind the events of each
     turn that was looked at: all sessions then, with their locks."""
@@ -62,7 +83,8 @@ def save_history(path: Path, execution: Execution, moments: Sequence[Moment] = (
     lines += map(_moment, left)
     lines.append({"kind": "closing", "ledger": history.closing, **_fields(history.liveness)})
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    write_atomically(path, text.encode())
+    # A lone surrogate has no UTF-8 form; Python's escape for it happens to be JSON's.
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
 def _moment(moment: Moment) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.campaign import Options
 from harness.found import Found, kept
@@ -18,13 +18,15 @@ from harness.model import (
     CRASHES,
     FAULTS,
     Counterexample,
+    Execution,
     FaultCell,
     FaultMatrix,
     FaultOutcome,
     Scenario,
     Worker,
 )
-from harness.saving import save_counterexample
+from harness.nearest import nearest_passing
+from harness.saving import save_counterexample, save_passing
 from harness.stage import Stage
 from harness.strategies.faulted import Alone, Faulted
 
@@ -90,7 +92,7 @@ class Walk:
         else:
             in_time = drawing.draw(struck, mine, share, self._count)
         if drawing.found is not None:
-            self._keep(drawing.found, drawing.replay)
+            self._keep(drawing.found, drawing.replay, struck)
         return in_time
 
     def _count(self) -> None:
@@ -127,7 +129,7 @@ class Walk:
                 )  # fmt: skip
 
             found, replay = kept(self.stage, struck.execution, None, violations, (), save)
-            self._keep(found, replay)
+            self._keep(found, replay, worker)
         self._count()
         outcome = FaultOutcome.HELD if struck.fired else FaultOutcome.NOTHING
         outcome = FaultOutcome.VIOLATED if violations else outcome
@@ -144,17 +146,25 @@ class Walk:
             replay=replay,
         )
 
-    def _keep(self, found: Found, replay: str) -> None:
-        """As a counterexample for the report, unless another one violates the same checks."""
+    def _keep(self, found: Found, replay: str, struck: Worker) -> None:
+        """As a counterexample for the report, unless another one violates the same checks; with what explains it."""
         checks = {v.check for v in found.violations}
-        if all(checks != {v.check for v in e.violations} for e in self.examples):
-            self.examples.append(
-                Counterexample(
-                    scenario=self.scenario.name,
-                    execution=found.execution,
-                    violations=found.violations,
-                    replay=replay,
-                    without=tuple(sorted(found.without)),
-                    story=found.story,
-                )
-            )
+        if any(checks == {v.check for v in e.violations} for e in self.examples):
+            return
+        example = Counterexample(
+            scenario=self.scenario.name,
+            execution=found.execution,
+            violations=found.violations,
+            replay=replay,
+            without=tuple(sorted(found.without)),
+            story=found.story,
+        )
+        self.examples.append(example)  # whatever becomes of what explains it
+
+        def save(execution: Execution) -> str:
+            return save_passing(
+                replay, self.scenario, self.server, 0, execution, found.without, retry=struck.name
+            )  # fmt: skip
+
+        nearest = nearest_passing(self.stage, found, save)
+        self.examples[-1] = replace(example, story=replace(example.story, nearest=nearest))

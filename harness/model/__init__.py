@@ -6,7 +6,7 @@ A *scenario* describes workers and interleavings. A *schedule* is a list of *cho
 
 from harness.model.choices import CRASHES, FAULTS, LEVELS, MARKS, Action, Choice
 from harness.model.histories import Decision, Effect, Event, EventKind, Execution, History, Liveness, Schedule
-from harness.model.judgement import CheckResult, Counterexample, Covered, Violation
+from harness.model.judgement import DECLARED, CheckResult, Counterexample, Covered, Violation
 from harness.model.points import (
     GATE_SQLSTATE,
     LIFE_KEY,
@@ -47,6 +47,7 @@ from harness.model.values import EXIT_CODES, Json, Ledger, Row, Verdict
 
 __all__ = [
     "CRASHES",
+    "DECLARED",
     "EXIT_CODES",
     "FAULTS",
     "GATE_SQLSTATE",

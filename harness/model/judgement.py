@@ -9,6 +9,9 @@ from harness.model.points import Opaque
 from harness.model.stories import UNTOLD, Story
 from harness.model.values import Row, Verdict
 
+DECLARED = frozenset({"answer", "blocking"})
+"""Checks of what an exact order declares: any other order declares nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:

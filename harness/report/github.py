@@ -7,7 +7,7 @@ GitHub says by environment variables that it is there: `GITHUB_STEP_SUMMARY` nam
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from harness.files import cannot_write
@@ -35,11 +35,16 @@ _TELLING = re.compile(r"[&<>|$\\`*_~\[\]#!]")
 
 def append_summary(run: RunResult, environment: Mapping[str, str]) -> None:
     """Append the run as Markdown to the file that `GITHUB_STEP_SUMMARY` names. Raises `SaveError`."""
+    append_markdown(lambda: summary(run), environment)
+
+
+def append_markdown(text: Callable[[], str], environment: Mapping[str, str]) -> None:
+    """Append ``text()`` to the file that `GITHUB_STEP_SUMMARY` names, where it names one. Raises `SaveError`."""
     if not (name := environment.get(SUMMARY)):
         return
     try:
         with Path(name).open("ab") as file:
-            file.write(summary(run).encode())
+            file.write(text().encode())
     except OSError as error:
         raise cannot_write(Path(name), error) from None
 

@@ -256,7 +256,7 @@ def test_the_examples_are_true_to_the_command_line() -> None:
     page = (Path(__file__).parents[2] / "docs" / "ci.md").read_text()
     blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     found = commands([YAML(typ="safe").load(block) for block in blocks])
-    assert [command[0] for command in found] == ["run", "check", "run"]
+    assert [command[0] for command in found] == ["run", "check", "run", "run", "report"]
     group = get_command(app)
     for name, *arguments in found:
         command = group.get_command(group.make_context("harness", [], resilient_parsing=True), name)  # type: ignore[attr-defined]

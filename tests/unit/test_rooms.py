@@ -46,8 +46,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "crash": {"errors", "model", "driver", "targets", "stage"},
     "telling": {"model", "sqltext"},
     "found": {"errors", "model", "checks", "shrink", "strategies", "driver", "stage", "telling"},
-    "campaign": {"errors", "model", "db", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
-    "matrix": {"errors", "model", "db", "saving", "strategies", "checks", "stage", "found", "campaign", "crash"},
+    "nearest": {"errors", "model", "checks", "strategies", "stage", "found"},
+    "campaign": {"errors", "model", "db", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"}
+    | {"nearest"},
+    "matrix": {"errors", "model", "db", "saving", "strategies", "checks", "stage", "found", "campaign", "crash"}
+    | {"nearest"},
     "isolation": {"errors", "model", "driver", "checks", "stage", "campaign"},
     "cases": {"errors", "model", "checks", "tally", "saving", "strategies", "stage", "found", "campaign"},
     "replay": {"errors", "model", "crash", "matrix", "isolation", "cases", "scenario", "schedule", "strategies"}
@@ -81,7 +84,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "regression": {"errors", "files", "model", "scenario", "schedule", "report"},
 }
-WIRING = {"api", "cli", "cli_ending", "cli_mutants", "cli_report", "cli_soak", "pytest_plugin", "__main__", "__init__"}
+WIRING = {
+    "api",
+    "cli",
+    "cli_ending",
+    "cli_mutants",
+    "cli_report",
+    "cli_report_command",
+    "cli_soak",
+    "pytest_plugin",
+    "__main__",
+    "__init__",
+}
 
 
 def room_of(module: str) -> str:
