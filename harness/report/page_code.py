@@ -12,7 +12,7 @@ from harness.report.text import clean, one_line
 AROUND = 3
 MAX_LINES = 2_000
 LINE_LIMIT = 300
-_SITE = re.compile(r"(.+):(\d+)(?:\.\d+)?~?")
+_SITE = re.compile(r"(.+):(\d+)(?:\.\d+)?~?", re.DOTALL)
 
 
 def place_of(site: str) -> tuple[str, int] | None:

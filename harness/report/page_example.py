@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.model import Counterexample, EventKind, History, Reason, ReasonKind, ScenarioResult
-from harness.report.page_code import Code
+from harness.model import Counterexample, EventKind, History, ReasonKind, ScenarioResult, Story
+from harness.report.page_code import Code, place_of
 from harness.report.page_nearest import nearest_view
 from harness.report.page_player import Player
+from harness.report.page_rules import RULES
 from harness.report.reasons import reason_lines
 from harness.report.text import clean, one_line, value_text
 from harness.report.timeline import Timeline, elide, timeline
@@ -18,14 +19,15 @@ from harness.report.words import in_order, replay_command
 MAX_ROWS = 400
 TEXT_LIMIT = 4_000
 SQL_LIMIT = 600
-_READS = {
-    ReasonKind.STALE_READ: ("reads", "acts on what it read"),
-    ReasonKind.OVERWRITTEN: ("reads, and computes from it", "writes over it"),
-    ReasonKind.UNSEEN: ("looks, and finds none", "acts as if there were none"),
-    ReasonKind.RETRIED: ("", "does it again"),
-    ReasonKind.INTERRUPTED: ("", "is ended here"),
-    ReasonKind.ALONE: ("", "does it alone"),
+_PARTS = {
+    ReasonKind.STALE_READ: ("reads it", "changes it", "acts on what it read"),
+    ReasonKind.OVERWRITTEN: ("reads, and computes from it", "changes it", "writes over it"),
+    ReasonKind.UNSEEN: ("looks, and finds none", "commits one", "acts as if there were none"),
+    ReasonKind.RETRIED: ("", "does it", "does it again"),
+    ReasonKind.INTERRUPTED: ("", "", "is ended here"),
+    ReasonKind.ALONE: ("", "", "does it alone"),
 }
+"""What happens in the three turns of a reason: the worker reads, another one changes, the worker acts."""
 
 
 def example_view(anchor: str, result: ScenarioResult, example: Counterexample, code: Code, player: Player) -> Any:
@@ -38,12 +40,13 @@ def example_view(anchor: str, result: ScenarioResult, example: Counterexample, c
     return {
         "id": anchor,
         "number": f"{example.execution.number + 1:,}",
-        "timeline": timeline_view(drawn, rows, lambda site: code.excerpt(story.sources, site)),
+        "timeline": timeline_view(drawn, rows, lambda site: code.excerpt(story.sources, site), _parts(drawn, story)),
         "waits": _waits(drawn),
         "violations": [
             {
                 "check": value_text(violation.check, 120),
                 "message": clean(violation.message, TEXT_LIMIT),
+                "rule": RULES.get(violation.check, ""),
                 "at": "" if violation.turn is None else _label(drawn, violation.turn),
                 "expected": violation.check in result.expect,
                 "witness": table_view(violation.witness),
@@ -78,21 +81,31 @@ def _shown(example: Counterexample, code: Code) -> dict[str, Any]:
     """Where the first reason stands in the code: lines of functions, or statements of clients."""
     marks: list[tuple[str, str]] = []
     statements: list[dict[str, str]] = []
-    for reason in example.story.reasons[:1]:
-        for turn, words in _turns(reason):
-            site, sql = _standing(example.execution.history, reason.worker, turn)
-            who = one_line(reason.worker, NAME_LIMIT)
-            if site:
-                marks.append((site, f"T{turn} {who} {words}"))
-            elif sql:
-                statements.append({"what": f"T{turn} {who} {words}", "sql": clean(sql, SQL_LIMIT)})
-    return {"code": code.marked(example.story.sources, marks), "statements": statements}
+    for worker, turn, words in _first_reason(example.story):
+        site, sql = _standing(example.execution.history, worker, turn)
+        what = f"T{turn} {one_line(worker, NAME_LIMIT)} {words}"
+        if place_of(site):
+            marks.append((site, what))
+        elif sql:
+            statements.append({"what": what, "sql": clean(sql, SQL_LIMIT)})
+    excerpts = code.marked(example.story.sources, marks)
+    return {"code": excerpts, "statements": [] if excerpts else statements}
 
 
-def _turns(reason: Reason) -> list[tuple[int, str]]:
-    reads, acts = _READS[reason.kind]
-    found = [(reason.read_turn, reads), (reason.acted_turn, acts)]
-    return [(turn, words) for turn, words in found if turn is not None and words]
+def _parts(drawn: Timeline, story: Story) -> dict[tuple[str, str], str]:
+    """(row, worker) → its part in the first reason."""
+    return {(_label(drawn, turn), one_line(worker, NAME_LIMIT)): words for worker, turn, words in _first_reason(story)}
+
+
+def _first_reason(story: Story) -> list[tuple[str, int, str]]:
+    """Who does what when: (worker, turn, words), in the order of turns."""
+    found = []
+    for reason in story.reasons[:1]:
+        who = (reason.worker, reason.other, reason.worker)
+        turns = (reason.read_turn, reason.changed_turn, reason.acted_turn)
+        for worker, turn, words in zip(who, turns, _PARTS[reason.kind], strict=True):
+            found += [(worker, turn, words)] if worker and turn is not None and words else []
+    return sorted(found, key=lambda part: part[1])
 
 
 def _standing(history: History, worker: str, turn: int) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from harness.model import Ledger, Row
@@ -47,10 +48,14 @@ def ledger_views(before: Ledger, after: Ledger) -> list[dict[str, Any]]:
 
 
 def timeline_view(
-    timeline: Timeline, rows: Sequence[TimelineRow | None], excerpt: Callable[[str], Any] = lambda _: None
+    timeline: Timeline,
+    rows: Sequence[TimelineRow | None],
+    excerpt: Callable[[str], Any] = lambda _: None,
+    parts: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The table of an execution: headings, and rows whose cells know how to be shaded; None marks a gap. ``excerpt``:
-    from a site, the lines of its function to show in its cell."""
+    from a site, the lines of its function to show in its cell. ``parts``: (row, worker) → what to say beside the step.
+    """
     shown: list[dict[str, Any] | None] = []
     before = ""
     for row in rows:
@@ -60,7 +65,10 @@ def timeline_view(
         shown.append(
             {
                 "label": row.label,
-                "cells": [_cell(timeline, row, worker, excerpt) for worker in timeline.workers],
+                "cells": [
+                    {**_cell(timeline, row, worker, excerpt), "part": parts.get((row.label, worker), "")}
+                    for worker in timeline.workers
+                ],
                 "balance": row.balance.split(", ") if row.balance else [],
                 "changed": row.balance != before,
                 "broken": row.broken,

@@ -41,7 +41,7 @@
       shown += fits;
       for (const element of elements.get(id)) if (element.hidden === fits) element.hidden = !fits;
     }
-    for (const part of all(".part")) {
+    for (const part of all(".chapter")) {
       const mine = all("[data-of]", part);
       part.hidden = mine.length > 0 && mine.every((element) => element.hidden);
     }
@@ -197,6 +197,11 @@
     });
   }
 
+  function signed(name, sign) {
+    const drawn = make("span", { "aria-hidden": "true" }, sign);
+    return "«‹".includes(sign) ? [drawn, ` ${name}`] : [`${name} `, drawn];
+  }
+
   function setUpPlayer(box) {
     const frames = data.examples[box.dataset.example];
     const order = document.getElementById(`${box.dataset.example}-order`);
@@ -207,7 +212,7 @@
     const buttons = [
       ["First", "«", () => 0], ["Back", "‹", () => at - 1], ["Next", "›", () => at + 1], ["Last", "»", () => frames.length - 1],
     ].map(([name, sign, to]) => {
-      const button = make("button", { type: "button" }, make("span", { "aria-hidden": "true" }, sign), ` ${name}`);
+      const button = make("button", { type: "button" }, ...signed(name, sign));
       button.addEventListener("click", () => go(to()));
       return button;
     });
