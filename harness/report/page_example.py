@@ -42,6 +42,7 @@ def example_view(anchor: str, result: ScenarioResult, example: Counterexample, c
         "number": f"{example.execution.number + 1:,}",
         "timeline": timeline_view(drawn, rows, lambda site: code.excerpt(story.sources, site), _parts(drawn, story)),
         "waits": _waits(drawn),
+        "site": _site(drawn),
         "violations": [
             {
                 "check": value_text(violation.check, 120),
@@ -65,6 +66,13 @@ def example_view(anchor: str, result: ScenarioResult, example: Counterexample, c
 def _label(drawn: Timeline, turn: int) -> str:
     """The row in which a turn is told: its own, or the one that it was joined to."""
     return next((row.label for row in drawn.rows if row.turn is not None and row.turn >= turn), "the end")
+
+
+def _site(drawn: Timeline) -> dict[str, Any] | None:
+    """The first point inside a function, to explain how such points are called."""
+    places = (place_of(cell.site) for row in drawn.rows for cell in row.cells.values())
+    name, line = next((place for place in places if place), ("", 0))
+    return {"name": one_line(name, NAME_LIMIT), "line": line} if name else None
 
 
 def _waits(drawn: Timeline) -> list[str]:

@@ -79,7 +79,7 @@ def test_on_paper_everything_is_open_and_what_is_pressed_is_gone(
 ) -> None:
     page = open_page(full_page)
     page.emulate_media(media="print")
-    assert page.locator("#filters, nav, .player, .again button").locator("visible=true").count() == 0
+    assert page.locator("#filters, nav, .bar, .panel, .again button").locator("visible=true").count() == 0
     closed = page.locator("details:not([open]) > :not(summary)").first
     assert closed.evaluate("e => e.checkVisibility({contentVisibilityAuto: true})")
     assert closed.bounding_box()["height"] > 0  # type: ignore[index]

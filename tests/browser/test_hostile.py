@@ -26,8 +26,8 @@ WALK = """
 
 def _step_through(page: Page) -> None:
     page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
-    for player in page.locator(".player").all():
-        player.focus()
+    for slider in page.locator(".bar input[type=range]").all():
+        slider.focus()
         for _ in range(14):
             page.keyboard.press("ArrowRight")
     for label in ("Verdict", "Violated check"):

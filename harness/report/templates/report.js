@@ -205,7 +205,7 @@
   function setUpPlayer(box) {
     const frames = data.examples[box.dataset.example];
     const order = document.getElementById(`${box.dataset.example}-order`);
-    if (!frames?.length || !order || box.childElementCount) return;
+    if (!frames?.length || !order || box.querySelector(".bar")) return;
     let at = 0;
 
     const slider = make("input", { type: "range", min: "0", max: String(frames.length - 1), value: "0", "aria-label": "Turn" });
@@ -219,11 +219,14 @@
     const told = make("p", { class: "told", "aria-live": "polite" });
     const panel = make("div", { class: "panel" });
     box.append(
-      make("p", { class: "title" }, "Step through it ", make("span", { class: "at" }, "with the buttons, the slider or ← → Home End")),
-      make("div", { class: "controls" }, ...buttons, slider), told, panel);
+      make("div", { class: "bar" },
+        make("p", { class: "title" }, "Step through it ", make("span", { class: "at" }, "with the buttons, the slider or ← → Home End")),
+        make("div", { class: "controls" }, ...buttons, slider),
+        told),
+      panel);
 
     for (const [index, [row, label]] of frames.entries()) {
-      const button = make("button", { type: "button", class: "turn", title: "Show this turn below" }, text(label));
+      const button = make("button", { type: "button", class: "turn", title: "Step to this turn" }, text(label));
       button.addEventListener("click", () => go(index));
       order.tBodies[0].rows[row].cells[0].replaceChildren(button);
     }
@@ -243,8 +246,10 @@
       current.setAttribute("aria-current", "step");
       slider.value = String(at);
       slider.setAttribute("aria-valuetext", name);
-      buttons[0].disabled = buttons[1].disabled = at === 0;
-      buttons[2].disabled = buttons[3].disabled = at === frames.length - 1;
+      // Not disabled, which would take the keyboard's focus away from them.
+      for (const [index, button] of buttons.entries()) {
+        button.setAttribute("aria-disabled", String(at === (index < 2 ? 0 : frames.length - 1)));
+      }
       const broken = current.classList.contains("broken") ? " Here the rule is broken." : "";
       told.replaceChildren(make("strong", {}, name), ` ${text(happened)}.${broken}`);
       panel.replaceChildren(
@@ -255,13 +260,12 @@
 
     box.addEventListener("keydown", (event) => {
       const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: frames.length - 1 }[event.key];
-      if (to === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+      const scrolls = event.target.classList.contains("scroll");
+      if (to === undefined || scrolls || event.altKey || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       go(to);
     });
     slider.addEventListener("input", () => go(Number(slider.value)));
-    box.hidden = false;
-    box.tabIndex = 0;
     show();
   }
 
