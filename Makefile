@@ -4,13 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test mutants crowds faults lint types bench sample clean
+.PHONY: run test browser mutants crowds faults lint types bench sample clean
 
 run: $(STAMP)
 	$(BIN)/harness run
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# The report in a real Chromium, which must be installed.
+browser: $(VENV)/.browser
+	$(BIN)/python -m pytest -n 2 tests/browser
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -51,6 +55,10 @@ sample: $(STAMP)
 $(STAMP): pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/.browser: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable '.[browser]'
 	touch $@
 
 clean:

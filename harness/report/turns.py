@@ -34,21 +34,25 @@ _GRAVITY = {kind: rank for rank, kind in enumerate(CellKind)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What one worker did in one turn: one line of text, and the full SQL and answer behind it ("" when none)."""
+    """What one worker did in one turn: one line of text, and the full SQL and answer behind it ("" when none).
+    ``site``: the point inside a function that it stood at (`refund:41`; "": it was not inside one)."""
 
     text: str
     kind: CellKind
     sql: str = ""
     detail: str = ""
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedSpan:
-    """`worker` waited from turn `start` to turn `end`; `end` is None when nothing ever woke it."""
+    """`worker` waited from turn `start` to turn `end`; `end` is None when nothing ever woke it. ``behind``: those it
+    waited for at first."""
 
     worker: str
     start: int
     end: int | None
+    behind: tuple[str, ...] = ()
 
 
 class Turns:
@@ -62,7 +66,7 @@ class Turns:
         self._operation: dict[str, Event] = {}
         self._halves: dict[int, str] = {}
         """Turns that went on from an overlap point: the text that says so."""
-        self._waiting_since: dict[str, int] = {}
+        self._waiting_since: dict[str, Event] = {}
         self._spans: list[BlockedSpan] = []
 
     def take(self, event: Event) -> None:
@@ -98,7 +102,7 @@ class Turns:
 
     def spans(self) -> tuple[BlockedSpan, ...]:
         """Every wait, by its first turn."""
-        left = [BlockedSpan(worker=self._name(w), start=turn, end=None) for w, turn in self._waiting_since.items()]
+        left = [self._span(began, None) for began in self._waiting_since.values()]
         return tuple(sorted([*self._spans, *left], key=lambda span: (span.start, span.worker)))
 
     def _draw(self, event: Event, draft: _Draft) -> None:
@@ -118,6 +122,7 @@ class Turns:
             self._operation[event.worker] = event
         invoked = self._operation.get(event.worker, event)
         draft.sql = draft.sql or clean(invoked.sql or "", SQL_LIMIT)
+        draft.site = invoked.step.removesuffix("~") if invoked.kind is EventKind.STEP else ""
         if event.kind is EventKind.STEP and event.step.endswith("~"):
             self._halves[event.turn] = _inside_text(event)
         step = _inside_text(invoked) if invoked.kind is EventKind.STEP else step_text(invoked)
@@ -149,10 +154,13 @@ class Turns:
 
     def _follow_wait(self, event: Event) -> None:
         if event.kind is EventKind.BLOCKED:
-            self._waiting_since.setdefault(event.worker, event.turn)
+            self._waiting_since.setdefault(event.worker, event)
         elif event.kind not in _BEGINNINGS and event.worker in self._waiting_since:
-            start = self._waiting_since.pop(event.worker)
-            self._spans.append(BlockedSpan(worker=self._name(event.worker), start=start, end=event.turn))
+            self._spans.append(self._span(self._waiting_since.pop(event.worker), event.turn))
+
+    def _span(self, began: Event, end: int | None) -> BlockedSpan:
+        behind = tuple(self._name(blocker) for blocker in began.blockers)
+        return BlockedSpan(worker=self._name(began.worker), start=began.turn, end=end, behind=behind)
 
     def _victim(self, deadlock: Event) -> str:
         """Whose cell tells of a deadlock: the worker it names, else the one that failed then, else one that acted."""
@@ -182,6 +190,7 @@ class _Draft:
         self.parts: list[str] = []
         self.kind = CellKind.STEP
         self.sql = ""
+        self.site = ""
         self.details: list[str] = []
         self._open = False
 
@@ -208,7 +217,8 @@ class _Draft:
         self.sql = first.sql or self.sql
 
     def cell(self) -> Cell:
-        return Cell(text=" · ".join(self.parts), kind=self.kind, sql=self.sql, detail="\n".join(self.details))
+        text, detail = " · ".join(self.parts), "\n".join(self.details)
+        return Cell(text=text, kind=self.kind, sql=self.sql, detail=detail, site=self.site)
 
     def _raise_to(self, kind: CellKind) -> None:
         self.kind = max(self.kind, kind, key=_GRAVITY.__getitem__)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from harness.model import Ledger, Row
@@ -46,8 +47,15 @@ def ledger_views(before: Ledger, after: Ledger) -> list[dict[str, Any]]:
     ]
 
 
-def timeline_view(timeline: Timeline, rows: Sequence[TimelineRow | None]) -> dict[str, Any]:
-    """The table of an execution: headings, and rows whose cells know how to be shaded; None marks a gap."""
+def timeline_view(
+    timeline: Timeline,
+    rows: Sequence[TimelineRow | None],
+    excerpt: Callable[[str], Any] = lambda _: None,
+    parts: Mapping[tuple[str, str], str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The table of an execution: headings, and rows whose cells know how to be shaded; None marks a gap. ``excerpt``:
+    from a site, the lines of its function to show in its cell. ``parts``: (row, worker) → what to say beside the step.
+    """
     shown: list[dict[str, Any] | None] = []
     before = ""
     for row in rows:
@@ -57,7 +65,10 @@ def timeline_view(timeline: Timeline, rows: Sequence[TimelineRow | None]) -> dic
         shown.append(
             {
                 "label": row.label,
-                "cells": [_cell(timeline, row, worker) for worker in timeline.workers],
+                "cells": [
+                    {**_cell(timeline, row, worker, excerpt), "part": parts.get((row.label, worker), "")}
+                    for worker in timeline.workers
+                ],
                 "balance": row.balance.split(", ") if row.balance else [],
                 "changed": row.balance != before,
                 "broken": row.broken,
@@ -71,13 +82,13 @@ def timeline_view(timeline: Timeline, rows: Sequence[TimelineRow | None]) -> dic
     }
 
 
-def _cell(timeline: Timeline, row: TimelineRow, worker: str) -> dict[str, str]:
+def _cell(timeline: Timeline, row: TimelineRow, worker: str, excerpt: Callable[[str], Any]) -> dict[str, Any]:
     cell = row.cells.get(worker)
     if cell is None:
         kind = "waiting" if timeline.waits(worker, row.turn) else "idle"
-        return {"kind": kind, "text": "", "sql": "", "detail": ""}
+        return {"kind": kind, "text": "", "sql": "", "detail": "", "code": None}
     # The answer is worth opening only where it says more than its summary does.
     detail = cell.detail if len(cell.detail) > 24 or cell.kind is not CellKind.STEP else ""
     # Nor is SQL that says no more than the name of its step: COMMIT.
     sql = "" if one_line(cell.sql).rstrip("; ").upper() == cell.text else cell.sql
-    return {"kind": cell.kind.value, "text": cell.text, "sql": sql, "detail": detail}
+    return {"kind": cell.kind.value, "text": cell.text, "sql": sql, "detail": detail, "code": excerpt(cell.site)}

@@ -48,7 +48,7 @@ def test_blocked_and_woken() -> None:
     assert cells["T5"]["retry"].text.startswith('woken: refund → {"success": false')
     assert cells["T5"]["retry"].kind is CellKind.WOKEN
     assert cells["T5"]["retry"].sql == samples.ATOMIC
-    assert drawn.spans == (BlockedSpan(worker="retry", start=3, end=5),)
+    assert drawn.spans == (BlockedSpan(worker="retry", start=3, end=5, behind=("original",)),)
     assert [drawn.waits("retry", turn) for turn in (3, 4, 5)] == [False, True, False]
 
 
@@ -62,7 +62,7 @@ def test_crash_deadlock_and_early_end() -> None:
     assert cells["T3"]["topup"].text == "lock_job ✗ 40P01 deadlock detected · deadlock: retry ↔ topup"
     assert cells["T4"]["audit"].text == "SIGTERM · ends: status is not processing"
     assert cells["T5"]["retry"].text == "SIGKILL"
-    assert drawn.spans == (BlockedSpan(worker="retry", start=2, end=5),)
+    assert drawn.spans == (BlockedSpan(worker="retry", start=2, end=5, behind=("original",)),)
     # Committed by the server after the last turn: a row of its own.
     assert (drawn.rows[-1].label, drawn.rows[-1].balance) == ("end", "alice 5000, bob 3000")
     assert drawn.rows[0].numbers == {"alice": 4000.0, "bob": 3000.0}
@@ -71,7 +71,7 @@ def test_crash_deadlock_and_early_end() -> None:
 def test_a_wait_that_never_ends() -> None:
     history = History(events=samples.double_workers_history().events[:8], opening={}, closing={})
     drawn = timeline(history)
-    assert drawn.spans == (BlockedSpan(worker="retry", start=3, end=None),)
+    assert drawn.spans == (BlockedSpan(worker="retry", start=3, end=None, behind=("original",)),)
     assert drawn.waits("retry", 99)
 
 
