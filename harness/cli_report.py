@@ -92,15 +92,15 @@ def _saved(result: RunResult, folder: Path, json: Path | None, junit: Path | Non
     """Write it wherever it is to go; where that fails the verdict is "error", and what can be written says so. Gives
     the result as it was written, and whether the report's folder is whole."""
     from harness.model import Verdict
-    from harness.report.fault_table import write_fault_pictures
     from harness.report.github import append_summary
     from harness.report.junit import write_junit
+    from harness.report.pictures import write_pictures
     from harness.report.results import write_results
     from harness.report.write import INDEX, RESULTS, write_report
 
     def whole(result: RunResult) -> None:
         write_report(result, folder)
-        write_fault_pictures(result, folder)
+        write_pictures(result, folder)
 
     def everywhere(result: RunResult) -> str:
         return tried(
