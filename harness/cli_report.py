@@ -94,13 +94,13 @@ def _saved(result: RunResult, folder: Path, json: Path | None, junit: Path | Non
     from harness.model import Verdict
     from harness.report.github import append_summary
     from harness.report.junit import write_junit
-    from harness.report.pictures import write_pictures
+    from harness.report.pictures import drawn_beside
     from harness.report.results import write_results
     from harness.report.write import INDEX, RESULTS, write_report
 
     def whole(result: RunResult) -> None:
-        write_report(result, folder)
-        write_pictures(result, folder)
+        with drawn_beside(result, folder):
+            write_report(result, folder)
 
     def everywhere(result: RunResult) -> str:
         return tried(

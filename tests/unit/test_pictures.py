@@ -8,19 +8,21 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 import samples
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from rich.cells import cell_len
 
+from harness.errors import SaveError
 from harness.model import Covered, ScenarioResult, Violation
 from harness.report.boxed import box_text, wrapped
 from harness.report.coverage_png import coverage_picture
 from harness.report.expected import expected_balances
 from harness.report.order_grid import MOST_PAIRS, MOST_POINTS, order_grids
 from harness.report.palette import BLUES
-from harness.report.pictures import write_pictures
+from harness.report.pictures import drawn_beside, write_pictures
 from harness.report.png import timeline_picture
 from harness.report.timeline import timeline
 
@@ -112,6 +114,33 @@ def test_a_big_function_is_cut_and_says_so() -> None:
 def test_files_are_written_for_what_was_searched_alone(tmp_path: Path) -> None:
     write_pictures(samples.run_of(searched(COVERED, "one"), searched(None, "two")), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["one-coverage.png"]
+
+
+def test_a_process_beside_draws_the_same(tmp_path: Path) -> None:
+    run = samples.run_of(*(searched(COVERED, name) for name in ("one", "two", "three")))
+    here, beside = tmp_path / "here", tmp_path / "beside"
+    here.mkdir()
+    beside.mkdir()
+    children = set(psutil.Process().children())
+    with drawn_beside(run, beside):
+        assert len(set(psutil.Process().children()) - children) == 1
+    assert set(psutil.Process().children()) <= children
+    write_pictures(run, here)
+    one, other = ({p.name: p.read_bytes() for p in folder.iterdir()} for folder in (here, beside))
+    assert len(one) == 3
+    assert one == other
+
+
+def test_where_pictures_cannot_be_written_it_is_said_and_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
+    run = samples.run_of(*(searched(COVERED, name) for name in ("one", "two", "three")))
+    with (
+        pytest.raises(SaveError, match=r"cannot draw the pictures of .*gone.*No such file"),
+        drawn_beside(run, tmp_path / "gone"),
+    ):
+        pass
+    with pytest.raises(KeyboardInterrupt), drawn_beside(run, tmp_path):
+        raise KeyboardInterrupt
+    assert not [p for p in psutil.Process().children() if "draw_for_parent" in " ".join(p.cmdline())]
 
 
 # ------------------------------------------------------------------------------------------------------ timeline
