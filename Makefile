@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test browser mutants crowds faults lint types bench sample clean
+.PHONY: run test browser mutants crowds faults lint types bench sample pictures clean
 
 run: $(STAMP)
 	$(BIN)/harness run
@@ -50,6 +50,10 @@ sample: $(STAMP)
 	cp -rL reports/latest reports/sample
 	rm reports/sample/.refund-harness-run
 	cp reports/sample/unlocked_inside-1.png docs/images/unlocked_inside.png
+
+# The pictures in docs/images, each from a real run with a fixed seed.
+pictures: $(STAMP)
+	$(BIN)/python benchmarks/pictures.py
 
 # Debian splits venv from python3: fall back to virtualenv where ensurepip is missing.
 $(STAMP): pyproject.toml

@@ -136,6 +136,7 @@ class _Campaign:
                 return self._released(stage, limit)
             strategy = make(name, seed=self.options.seed, limit=limit, workers=workers)
             self.tally.opaque = stage.opaque
+            self.tally.labels = {site.id: site.label for site in stage.sites}
         over = False
         done = 0
         while not over and done < limit and strategy.start():

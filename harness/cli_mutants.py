@@ -45,7 +45,7 @@ def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
     from harness.report.mutants import MutationConsole
     from harness.report.mutants_json import FILE, write_mutants
     from harness.report.mutants_png import FILE as PICTURE
-    from harness.report.mutants_png import mutants_png
+    from harness.report.mutants_png import mutants_picture
     from harness.targets import open_target
 
     mutants = load_mutants(names)
@@ -57,9 +57,14 @@ def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
             jobs=asked.jobs, folder=folder, limits=Limits(schedules=asked.schedules, deadline=deadline),
         )  # fmt: skip
     files = [folder / FILE, *([asked.json] if asked.json is not None else [])]
+
+    def draw() -> None:
+        if (picture := mutants_picture(run)) is not None:
+            write_atomically(folder / PICTURE, picture.png())
+
     failed = tried(
         *(partial(write_mutants, run, file) for file in files),
-        lambda: write_atomically(folder / PICTURE, mutants_png(run)),
+        draw,
         lambda: publish(folder),
     )
     console.run_done(run, latest(folder))

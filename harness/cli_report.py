@@ -67,11 +67,11 @@ def tried(*writes: Callable[[], object]) -> str:
 
 def write_pages(result: RunResult, folder: Path) -> None:
     """What people and programs read of a run, in its folder. Raises `SaveError`."""
-    from harness.report.fault_table import write_fault_pictures
+    from harness.report.pictures import drawn_beside
     from harness.report.write import write_report
 
-    write_report(result, folder)
-    write_fault_pictures(result, folder)
+    with drawn_beside(result, folder):
+        write_report(result, folder)
 
 
 def _report(result: RunResult, folder: Path, json: Path | None, junit: Path | None, reporter: ConsoleReporter) -> int:

@@ -51,7 +51,7 @@ def run_soak(asked: Asked, folder: Path) -> int:
     from harness.report.soak import SoakConsole
     from harness.report.soak_json import FILE, write_soak
     from harness.report.soak_png import FILE as PICTURE
-    from harness.report.soak_png import soak_png
+    from harness.report.soak_png import soak_picture
     from harness.soak.run import soak
 
     options = soak_options(asked)
@@ -66,7 +66,11 @@ def run_soak(asked: Asked, folder: Path) -> int:
     def save(result: SoakResult) -> str:
         return tried(*(partial(write_soak, result, file) for file in files))
 
-    failed = [save(result), tried(lambda: write_atomically(folder / PICTURE, soak_png(result)))]
+    def draw() -> None:
+        if (picture := soak_picture(result)) is not None:
+            write_atomically(folder / PICTURE, picture.png())
+
+    failed = [save(result), tried(draw)]
     if any(failed):
         trouble = "; ".join(filter(None, (result.trouble, *failed)))
         result = replace(result, verdict=Verdict.ERROR, trouble=trouble)

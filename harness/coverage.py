@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from harness.model import Choice, Execution
@@ -21,6 +21,8 @@ class Coverage:
     overlapped: set[Step] = field(default_factory=set)
     longest: dict[str, int] = field(default_factory=dict)
     """Per worker, the most steps that it took in one execution."""
+    order: dict[str, list[str]] = field(default_factory=dict)
+    """Per worker, all its steps, each behind the one that came before it where it was first seen."""
 
     def add(self, execution: Execution) -> None:
         """Count one execution. A step taken several times (in a loop) counts where it was taken first."""
@@ -28,6 +30,7 @@ class Coverage:
         first: dict[Step, int] = {}
         for turn, choice in enumerate(taken):
             first.setdefault((choice.worker, choice.step), turn)
+        self._put_in_order(first)
         for step in first:
             self.steps[step] = self.steps.get(step, 0) + 1
         order = sorted(first, key=first.__getitem__)
@@ -39,6 +42,20 @@ class Coverage:
         for worker in {c.worker for c in taken}:
             count = sum(c.worker == worker for c in taken)
             self.longest[worker] = max(count, self.longest.get(worker, 0))
+
+    def _put_in_order(self, taken: Iterable[Step]) -> None:
+        before: dict[str, str] = {}
+        for worker, step in taken:
+            known = self.order.setdefault(worker, [])
+            if (worker, step) not in self.steps:
+                known.insert(known.index(before[worker]) + 1 if worker in before else 0, step)
+            before[worker] = step
+
+    @property
+    def ordered(self) -> tuple[Step, ...]:
+        """All steps, worker by worker as they were first met, each worker's in the order of its code: a step that only
+        some executions reach stands where they reached it."""
+        return tuple((worker, step) for worker, steps in self.order.items() for step in steps)
 
     @property
     def possible(self) -> int:

@@ -152,7 +152,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Percentiles of answered operations, in milliseconds."""
+    """Percentiles of answered operations, in milliseconds. ``buckets``: (at most so many milliseconds, how many
+    operations), ascending."""
 
     kind: str
     count: int
@@ -160,6 +161,7 @@ class Latency:
     p95_ms: float
     p99_ms: float
     max_ms: float
+    buckets: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,5 +192,8 @@ class SoakResult:
     samples: tuple[Sample, ...]
     marks: tuple[FaultMark, ...]
     findings: tuple[Finding, ...]
+    lock_waits: tuple[tuple[int, int], ...] = ()
+    """(sessions that waited for a lock at once, how often it looked so), ascending; looks are a tenth of a second
+    apart."""
     trouble: str = ""
     """What ended it before its time, or kept it from being reported; the verdict is "error" then."""

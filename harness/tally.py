@@ -32,6 +32,8 @@ class Tally:
     searches: list[Searched] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Coverage)
     opaque: tuple[Opaque, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Of points inside functions, in words."""
     serially: bool = False
     overlapped: bool = False
     changed: bool = False
@@ -62,6 +64,8 @@ class Tally:
         """How far the searches went inside functions; None when none did."""
         if not any(s.inside for s in self.searches):
             return None
+        steps = self.coverage.ordered
+        index = {step: i for i, step in enumerate(steps)}
         return Covered(
             points=self.coverage.points,
             pairs=len(self.coverage.pairs),
@@ -69,6 +73,8 @@ class Tally:
             alone=tuple(f"{worker}.{step}" for worker, step in self.coverage.never_overlapped),
             opaque=self.opaque,
             pruned=int(sum(s.facts.get("pruned", 0) for s in self.searches)),
+            steps=tuple((worker, step, self.labels.get(step, step)) for worker, step in steps),
+            before=tuple(sorted((index[a], index[b], n) for (a, b), n in self.coverage.pairs.items())),
         )
 
     @property

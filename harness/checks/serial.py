@@ -74,7 +74,8 @@ def _compared(context: Context) -> tuple[CheckResult, CheckResult]:
         weak = Violation(check="serial_answers", message=message)
     if weak is not None:
         return _results(None, weak)
-    return _results(Violation(check="serial_equivalence", message=judge.sentence()), None)
+    message, witness = judge.difference()
+    return _results(Violation(check="serial_equivalence", message=message, witness=witness), None)
 
 
 def _results(strong: Violation | None, weak: Violation | None) -> tuple[CheckResult, CheckResult]:
@@ -182,9 +183,9 @@ class _Judge:
         kept = {w: tuple(a for a in given if (w, a[0]) not in self.unknown) for w, given in answers.items()}
         return {w: given for w, given in kept.items() if given}
 
-    def sentence(self) -> str:
-        """What differs, in words: the simplest difference that holds against every serial order."""
-        differences: list[tuple[tuple[bool, int, int], str]] = []
+    def difference(self) -> tuple[str, tuple[Row, ...]]:
+        """What differs, in words and as data: the simplest difference that holds against every serial order."""
+        differences: list[tuple[tuple[bool, int, int], str, Row]] = []
         for table, rows in self.actual_ledger.items():
             others = [s.get(table, []) for s in self.seen]
             if any(len(o) != len(rows) for o in others):
@@ -197,14 +198,21 @@ class _Judge:
                     if isinstance(value, int | str) and value not in theirs and not _GENERATED.search(str(value)):
                         # Numbers before texts, and the shortest table first: balances before ledger rows and times.
                         rank = (not isinstance(value, int), len(rows), len(differences))
-                        differences.append((rank, f"{column} {value}; every serial order ends with {_or(theirs)}"))
+                        same = {c: v for c, v in row.items() if all(o[i].get(c) == v for o in others)}
+                        witness = {
+                            "table": table, "row": {c: v for c, v in same.items() if not _GENERATED.search(str(v))},
+                            "column": column, "ended": value, "serial": list(dict.fromkeys(theirs)),
+                        }  # fmt: skip
+                        sentence = f"{column} {value}; every serial order ends with {_or(theirs)}"
+                        differences.append((rank, sentence, witness))
         if differences:
-            return min(differences)[1]
+            _, message, found = min(differences, key=lambda d: d[:2])
+            return message, (found,)
         for table, rows in self.actual_ledger.items():
             counts = [len(s.get(table, [])) for s in self.seen]
             if len(rows) not in counts:
-                return f"{len(rows)} rows in {table}; every serial order ends with {_or(counts)}"
-        return "no serial order of the calls ends with this ledger"
+                return f"{len(rows)} rows in {table}; every serial order ends with {_or(counts)}", ()
+        return "no serial order of the calls ends with this ledger", ()
 
 
 def _stray_error(context: Context) -> Violation | None:

@@ -62,8 +62,9 @@ class Counterexample:
 class Covered:
     """How far a campaign went inside functions. ``points``: the most steps that the workers took, added up. ``pairs``:
     ordered pairs of points of different workers that were seen in that order, of ``possible`` that there would be if
-    nothing ever waited. ``alone``: points at which no other worker was ever under way. ``opaque``: functions that ran
-    as one step. ``pruned``: executions that turned out to be equivalent to earlier ones."""
+    nothing ever waited; ``before`` counts them. ``alone``: points at which no other worker was ever under way.
+    ``opaque``: functions that ran as one step. ``pruned``: executions that turned out to be equivalent to earlier
+    ones."""
 
     points: int = 0
     pairs: int = 0
@@ -71,3 +72,7 @@ class Covered:
     alone: tuple[str, ...] = ()
     opaque: tuple[Opaque, ...] = ()
     pruned: int = 0
+    steps: tuple[tuple[str, str, str], ...] = ()
+    """(worker, step, what it is in words): those that were taken, worker by worker, in the order of the code."""
+    before: tuple[tuple[int, int, int], ...] = ()
+    """(i, j, n): ``steps[i]`` was taken before ``steps[j]``, of another worker, in n executions; n > 0."""

@@ -22,7 +22,7 @@ class Balances:
     def __init__(self, ledgers: Iterable[Ledger]) -> None:
         found = list(ledgers)
         self._table = _balance_table(found)
-        self._owners = {_owner(row) for ledger in found for row in ledger.get(self._table or "", ())}
+        self._owners = {owner_of(row) for ledger in found for row in ledger.get(self._table or "", ())}
 
     @property
     def title(self) -> str:
@@ -36,14 +36,14 @@ class Balances:
         rows = ledger.get(self._table, ())
         if len(rows) == len(self._owners) == 1:  # no doubt whose it is
             return value_text(rows[0].get("balance"), 24)
-        shown = [f"{_owner(row)} {value_text(row.get('balance'), 24)}" for row in rows[:MAX_SHOWN]]
+        shown = [f"{owner_of(row)} {value_text(row.get('balance'), 24)}" for row in rows[:MAX_SHOWN]]
         more = len(rows) - MAX_SHOWN
         return ", ".join([*shown, f"{more} more"] if more > 0 else shown)
 
     def numbers(self, ledger: Ledger) -> Mapping[str, float]:
         """Owner → balance, for drawing; what is not a number is left out."""
         rows = () if self._table is None else ledger.get(self._table, ())
-        found = {_owner(row): _number(row.get("balance")) for row in rows}
+        found = {owner_of(row): number_of(row.get("balance")) for row in rows}
         return {owner: number for owner, number in found.items() if number is not None}
 
 
@@ -73,18 +73,20 @@ def _balance_table(ledgers: list[Ledger]) -> str | None:
         return "user_balances"
     for table in dict.fromkeys(table for ledger in ledgers for table in ledger):
         rows = [row for ledger in ledgers for row in ledger.get(table, ())]
-        if rows and all(_number(row.get("balance")) is not None for row in rows):
+        if rows and all(number_of(row.get("balance")) is not None for row in rows):
             return table
     return None
 
 
-def _owner(row: Row) -> str:
+def owner_of(row: Row) -> str:
+    """Whose balance a row tells of; "?" when it names nobody."""
     others = (column for column in row if column != "balance")
     column = next((column for column in _OWNER_COLUMNS if column in row), None) or next(others, None)
     return value_text(row[column], 16) if column else "?"
 
 
-def _number(value: Json) -> float | None:
+def number_of(value: Json) -> float | None:
+    """A balance as a number that can be drawn; None when it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:

@@ -56,7 +56,8 @@ def _site(cell: FaultCell, matrix: FaultMatrix) -> str:
     label = matrix.labels.get(cell.step, "")
     if not label:
         return f"before {cell.step}"
-    return f"inside {label}" if cell.step.endswith("~") else f"before {label}"
+    inside = cell.step.endswith("~")
+    return f"inside {label.removesuffix(', between snapshot and scan')}" if inside else f"before {label}"
 
 
 def _shown(cell: FaultCell | None) -> tuple[str, bool | None]:

@@ -2,64 +2,101 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from harness.model import FaultMatrix
-from harness.report.canvas import png
-from harness.report.fault_grid import GridRow, grid_rows, headings
-from harness.report.strip import INK
+from harness.report.canvas import Picture
+from harness.report.fault_grid import HELD, NOTHING, VIOLATED, GridRow, grid_rows, headings
+from harness.report.palette import GREEN_TINT, INK, MUTED, PALE, RED, RULE
 from harness.report.text import one_line
+from harness.report.words import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, told apart by all common kinds of colour vision; the marks in the cells differ as well.
-_COLOURS = {False: "#d5efe6", True: "#f6cdb0", None: "#f2f4f7"}
-_ROW_IN, _COLUMN_IN, _LABEL_IN, _LEFT_IN, _HEAD_IN = 0.27, 0.95, 5.0, 3.2, 0.9
+_ROW, _COLUMN, _MARGIN, _CHARACTER = 0.3, 0.56, 0.25, 0.083
+"""Inches; the last is a character's width."""
+_HEAD, _HEADINGS, _FOOT = 0.75, 1.35, 0.5
+_MIN_WIDTH = 8.0
+_TINTS = {False: GREEN_TINT, True: RED, None: PALE}
 MOST_ROWS = 150
 """More points than these are left out of the picture, and it says so."""
+_KEY = (
+    (False, HELD, "struck, retried, nothing violated"), (True, f"{VIOLATED} n", "n violations"),
+    (None, NOTHING, "nothing to strike"),
+)  # fmt: skip
 
 
-def fault_png(matrix: FaultMatrix, name: str, path: Path | None = None) -> bytes:
-    """The picture as PNG bytes, also written to ``path`` when one is given. Equal matrices give equal bytes."""
+def fault_picture(matrix: FaultMatrix, name: str) -> Picture | None:
+    """None of a matrix without a cell. Equal matrices give equal pictures."""
     rows = grid_rows(matrix)
-    width = _LABEL_IN + _COLUMN_IN * len(matrix.faults) + _LEFT_IN
-    height = _HEAD_IN + _ROW_IN * (min(len(rows), MOST_ROWS) + 1)
+    if not rows:
+        return None
+    shown = rows[:MOST_ROWS]
+    parts = [(worker, tuple(mine)) for worker, mine in groupby(shown, key=lambda row: row.worker)]
+    label = _MARGIN + 0.3 + _CHARACTER * max(*(len(row.site) for row in shown), *(len(w) for w, _ in parts))
+    after = label + _COLUMN * len(matrix.faults)
+    width = max(_MIN_WIDTH, after + 0.4 + _CHARACTER * max(22, *(len(row.left) for row in shown)))
+    height = _HEAD + _HEADINGS + _ROW * (len(shown) + len(parts)) + _FOOT
 
     def draw(figure: Figure) -> None:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_xlim(0, width)
         axes.set_ylim(height, 0)
         axes.axis("off")
-        more = len(rows) - MOST_ROWS
-        title = f"faults of {one_line(name, 60)}" + (f" (the first {MOST_ROWS} of {len(rows)} points)" * (more > 0))
-        axes.text(0.15, 0.3, title, size=11, weight="bold", color=INK, va="center", parse_math=False)
+        more = f" (the first {MOST_ROWS} of {len(rows)} points)" if len(rows) > MOST_ROWS else ""
+        title = f"{one_line(name, 60)} · faults{more}"
+        axes.text(_MARGIN, 0.3, title, size=12.5, weight="bold", color=INK, va="center")
+        axes.text(_MARGIN, 0.58, _sum(rows, matrix), size=9.5, color=MUTED, va="center")
+        top = _HEAD + _HEADINGS
         for i, heading in enumerate(headings(matrix)):
-            x = _LABEL_IN + _COLUMN_IN * (i + 0.5)
-            two_lines = heading.replace(" ", "\n")
-            axes.text(x, 0.7, two_lines, ha="center", va="center", color=INK, weight="bold", parse_math=False)
-        x = _LABEL_IN + _COLUMN_IN * len(matrix.faults) + 0.15
-        axes.text(x, 0.7, "ledger after the retry", va="center", color=INK, weight="bold", parse_math=False)
-        for number, row in enumerate(rows[:MOST_ROWS]):
-            _draw(axes, row, _HEAD_IN + _ROW_IN * number, x)
+            axes.text(
+                label + _COLUMN * (i + 0.5), top - 0.08, one_line(heading, 40), rotation=45, rotation_mode="anchor",
+                ha="left", va="bottom", color=INK,
+            )  # fmt: skip
+        axes.text(after + 0.6, top - 0.08, "ledger after the retry", va="bottom", color=INK, weight="bold")
+        for worker, mine in parts:
+            axes.text(_MARGIN, top + _ROW / 2, worker, va="center", color=INK, weight="bold")
+            axes.plot([_MARGIN, width - _MARGIN], [top, top], color=RULE, lw=0.8)
+            _rows(axes, mine, top + _ROW, label, after)
+            top += _ROW * (len(mine) + 1)
+        _key(axes, top + 0.3)
 
-    picture = png((width, height), draw, font_size=8)
-    if path is not None:
-        path.write_bytes(picture)
-    return picture
+    return Picture(size=(width, height), draw=draw)
 
 
-def _draw(axes: Axes, row: GridRow, top: float, left_x: float) -> None:
-    middle = top + _ROW_IN / 2
-    axes.text(0.15, middle, f"{row.worker}  {row.site}"[:78], va="center", color=INK, parse_math=False)
-    for i, (text, red) in enumerate(row.cells):
-        x = _LABEL_IN + _COLUMN_IN * i
-        sides = [x + 0.02, x + _COLUMN_IN - 0.02]
-        axes.fill_between(sides, top + 0.02, top + _ROW_IN - 0.02, color=_COLOURS[red], lw=0)
-        weight = "bold" if red else "normal"
-        axes.text(
-            x + _COLUMN_IN / 2, middle, text, ha="center", va="center", color=INK, weight=weight, parse_math=False
-        )
-    axes.text(left_x, middle, row.left[:52], va="center", color=INK, parse_math=False)
+def _sum(rows: Sequence[GridRow], matrix: FaultMatrix) -> str:
+    marks = [red for row in rows for _, red in row.cells]
+    struck, broken = sum(red is not None for red in marks), sum(red is True for red in marks)
+    said = f"{plural(struck, 'strike')} at {plural(len(rows), 'point')}: "
+    said += f"a violation after {broken:,}" if broken else "nothing violated"
+    return said if matrix.complete else f"{said}; time was up before the last"
+
+
+def _rows(axes: Axes, rows: Sequence[GridRow], top: float, label: float, after: float) -> None:
+    for number, row in enumerate(rows):
+        middle = top + _ROW * (number + 0.5)
+        axes.text(_MARGIN + 0.15, middle, row.site, va="center", color=INK)
+        for i, (text, red) in enumerate(row.cells):
+            _cell(axes, label + _COLUMN * (i + 0.5), middle, text, red)
+        axes.text(after + 0.15, middle, row.left, va="center", color=INK)
+
+
+def _cell(axes: Axes, x: float, y: float, text: str, red: bool | None) -> None:
+    from matplotlib.patches import Rectangle
+
+    size = _COLUMN - 0.04, _ROW - 0.04
+    axes.add_patch(Rectangle((x - size[0] / 2, y - size[1] / 2), *size, facecolor=_TINTS[red], lw=0))
+    color, weight = ("white", "bold") if red else (MUTED if red is None else INK, "normal")
+    axes.text(x, y, text, ha="center", va="center", color=color, weight=weight)
+
+
+def _key(axes: Axes, y: float) -> None:
+    x = _MARGIN + _COLUMN / 2
+    for red, text, words in _KEY:
+        _cell(axes, x, y, text, red)
+        axes.text(x + _COLUMN / 2 + 0.1, y, words, va="center", color=INK)
+        x += _COLUMN + 0.45 + _CHARACTER * len(words)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich.cells import cell_len
 
 from harness.model import FaultMatrix, RunResult
 from harness.report.console import plain_console
 from harness.report.fault_grid import HELD, NOTHING, VIOLATED, grid_rows, headings
-from harness.report.fault_png import fault_png
 from harness.report.fault_words import notes, red_places
 from harness.report.text import one_line
 from harness.report.words import replay_command
-from harness.report.write import stems
 
 
 def print_faults(run: RunResult) -> None:
@@ -24,13 +20,6 @@ def print_faults(run: RunResult) -> None:
             console.print(f"\nfaults of {one_line(result.name, 60)}", soft_wrap=True)
             for line in fault_lines(result.faults):
                 console.print(line, soft_wrap=True)
-
-
-def write_fault_pictures(run: RunResult, folder: Path) -> None:
-    """``NAME-faults.png`` in ``folder`` for every scenario with a matrix."""
-    for result, stem in zip(run.scenarios, stems([r.name for r in run.scenarios]), strict=True):
-        if result.faults is not None:
-            fault_png(result.faults, result.name, folder / f"{stem}-faults.png")
 
 
 def fault_lines(matrix: FaultMatrix) -> list[str]:

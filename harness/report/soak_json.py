@@ -50,6 +50,7 @@ def soak_json(result: SoakResult) -> dict[str, Any]:
             }
             for s in result.samples
         ],
+        "lock_waits": [{"waiting": waiting, "looks": looks} for waiting, looks in result.lock_waits],
         "findings": [_finding(f) for f in result.findings],
         **({"trouble": result.trouble} if result.trouble else {}),
     }  # fmt: skip

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.text import cut
+from harness.report.boxed import box_text, wrapped
+from harness.report.palette import (
+    BLACK,
+    BLUE,
+    BLUISH_GREEN,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PALE,
+    PURPLE,
+    RED,
+    RED_TINT,
+    RULE,
+    SKY,
+    VERMILION,
+)
 from harness.report.timeline import Timeline, TimelineRow
 from harness.report.turns import BlockedSpan, Cell, CellKind
 
@@ -14,42 +29,53 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEFT, RIGHT, HEAD = 1.25, 0.3, 0.85
-TURN, LANE, BALANCE = 1.4, 0.98, 1.35
-_BOX = 0.88, 0.74
+LEFT, RIGHT, HEAD = 1.3, 0.3, 0.8
+TURN, LANE, BALANCE = 2.05, 1.08, 1.3
+_BOX = 0.91, 0.82
 """A box's share of its turn's width and of its lane's height."""
+_TEXT, _PLACE = 9.5, 8.5
+"""Sizes in points: of what was done, and of the place where, which is long and has a line to itself."""
+_CHARACTER = 0.6
+"""A character's width, by its size; they differ, and this is wider than most."""
 
-# Okabe and Ito's palette, told apart by all common kinds of colour vision; what matters also differs in form.
-INK, RED = "#1f2328", "#d55e00"
-_MUTED, _RULE, _PALE = "#667085", "#d0d5dd", "#f2f4f7"
 _EDGES = {
-    CellKind.STEP: "#0072b2",
-    CellKind.END: _MUTED,
-    CellKind.WOKEN: "#009e73",
-    CellKind.BLOCKED: "#e69f00",
-    CellKind.FAIL: RED,
-    CellKind.UNKNOWN: "#cc79a7",
-    CellKind.CRASH: RED,
+    CellKind.STEP: BLUE,
+    CellKind.END: MUTED,
+    CellKind.WOKEN: BLUISH_GREEN,
+    CellKind.BLOCKED: ORANGE,
+    CellKind.FAIL: VERMILION,
+    CellKind.UNKNOWN: PURPLE,
+    CellKind.CRASH: VERMILION,
 }
 _TINTS = {
     CellKind.STEP: "#eaf3f9",
-    CellKind.END: _PALE,
+    CellKind.END: PALE,
     CellKind.WOKEN: "#e6f5f1",
     CellKind.BLOCKED: "#fdf5e3",
     CellKind.FAIL: "#fbeee4",
     CellKind.UNKNOWN: "#faf0f5",
     CellKind.CRASH: "#fbeee4",
 }
-_LINES = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_LINES = (BLUE, BLUISH_GREEN, PURPLE, ORANGE, SKY, BLACK)
 
 
 class Strip:
-    """Draws `columns` of the `rows` from index `first` on; x is the index of a row, whichever strip it is in."""
+    """Draws `columns` of the `rows` from index `first` on; x is the index of a row, whichever strip it is in.
+    ``labels``: step → what it is in words. ``expected``: owner → the balances that would be right in the end."""
 
     def __init__(
-        self, figure: Figure, timeline: Timeline, rows: Sequence[TimelineRow | None], first: int, columns: int
+        self,
+        figure: Figure,
+        timeline: Timeline,
+        rows: Sequence[TimelineRow | None],
+        first: int,
+        columns: int,
+        *,
+        labels: Mapping[str, str],
+        expected: Mapping[str, tuple[float, ...]],
     ) -> None:
         self._figure, self._timeline, self._rows = figure, timeline, rows
+        self._labels, self._expected = labels, expected
         self._width, self._height = figure.get_size_inches()
         self._start, self._end = first - 0.5, first + columns - 0.5
         self._here = list(enumerate(rows))[first : first + columns]
@@ -66,9 +92,8 @@ class Strip:
             axes.append(self._axes(top - lanes - balance, balance - 0.12))
         for index, row in self._here:
             if row is None or row.broken:
-                color, alpha = (RED, 0.1) if row else (_PALE, 1.0)
                 for ax in axes:
-                    ax.axvspan(index - 0.5, index + 0.5, color=color, alpha=alpha, lw=0)
+                    ax.axvspan(index - 0.5, index + 0.5, color=RED_TINT if row else PALE, lw=0)
         self._lanes(steps)
         for index, row in self._here:
             self._turn(steps, index, row)
@@ -87,22 +112,20 @@ class Strip:
 
     def _lanes(self, ax: Axes) -> None:
         for lane, worker in enumerate(self._timeline.workers):
-            ax.axhline(lane, color=_RULE, lw=0.8, zorder=0)
-            name = "\n".join(textwrap.wrap(worker, 12)[:3])
-            ax.text(
-                self._label_x, lane, name, ha="right", va="center", size=10, weight="bold", color=INK, parse_math=False
-            )
+            ax.axhline(lane, color=RULE, lw=0.8, zorder=0)
+            name = "\n".join(wrapped(worker, 12)[:3])
+            ax.text(self._label_x, lane, name, ha="right", va="center", size=11, weight="bold", color=INK)
             for span in self._timeline.spans:
                 if span.worker == worker:
                     self._wait(ax, lane, span)
 
     def _turn(self, ax: Axes, index: int, row: TimelineRow | None) -> None:
         workers = self._timeline.workers
-        below = len(workers) - 0.5 + 0.26
+        below = len(workers) - 0.5 + 0.22
         label = "⋮" if row is None else f"{row.label}\nbroken" if row.broken else row.label
         marked = row is not None and bool(row.broken)
-        color, weight = (RED, "bold") if marked else (_MUTED, "normal")
-        ax.text(index, below, label, ha="center", va="center", size=9, color=color, weight=weight, linespacing=1.15)
+        color, weight = (RED, "bold") if marked else (MUTED, "normal")
+        ax.text(index, below, label, ha="center", va="center", size=10, color=color, weight=weight, linespacing=1.15)
         if row is None:
             return
         lanes = [lane for lane, worker in enumerate(workers) if worker in row.cells]
@@ -133,31 +156,20 @@ class Strip:
         if cell.kind is CellKind.CRASH:
             x, y = index + wide / 2, lane - high / 2
             ax.plot(x, y, marker="X", ms=9, color=RED, mec="white", mew=0.8, zorder=5)
-        label, size = self._fitted(cell.text)
-        ax.text(
-            index,
-            lane,
-            label,
-            ha="center",
-            va="center",
-            size=size,
-            color=INK,
-            zorder=4,
-            linespacing=1.15,
-            parse_math=False,
-        )
+        self._label(ax, index, lane, cell.text)
 
-    def _fitted(self, text: str) -> tuple[str, float]:
-        """The label wrapped to its box, and a font size; what does not fit becomes "…"."""
-        wide, high = self._pitch * _BOX[0] - 0.1, LANE * _BOX[1] - 0.06
-        for size in (9.0, 8.2, 7.5):
-            columns, most = int(wide * 72 / (size * 0.59)), int(high * 72 / (size * 1.2))
-            lines = [line for part in text.split(" · ") for line in textwrap.wrap(part, columns)]
-            if len(lines) <= most:
-                break
-        if len(lines) > most:
-            lines[most - 1 :] = [cut(" ".join(lines[most - 1 :]), columns)]
-        return "\n".join(lines), size
+    def _label(self, ax: Axes, index: int, lane: int, text: str) -> None:
+        """In the box: the place at its upper edge, what was done there in the middle of what is left."""
+        wide, high = self._pitch * _BOX[0] - 0.1, LANE * _BOX[1] - 0.08
+        columns, most = int(wide * 72 / (_TEXT * _CHARACTER)), int(high * 72 / (_TEXT * 1.25))
+        found = box_text(text, self._labels, columns, most, int(wide * 72 / (_PLACE * _CHARACTER)))
+        middle = float(lane)
+        if found.place:
+            top = lane - _BOX[1] / 2 + 0.06 / LANE
+            ax.text(index, top, found.place, ha="center", va="top", size=_PLACE, color=MUTED, zorder=4)
+            middle += _PLACE * 1.25 / 72 / LANE / 2
+        ax.text(index, middle, "\n".join(found.lines), ha="center", va="center", size=_TEXT, color=INK, zorder=4,
+                linespacing=1.2)  # fmt: skip
 
     def _wait(self, ax: Axes, lane: int, span: BlockedSpan) -> None:
         from matplotlib.patches import Rectangle
@@ -187,14 +199,27 @@ class Strip:
         rows = [row for row in self._rows if row is not None]
         owners = list(dict.fromkeys(owner for row in rows for owner in row.numbers))
         values = [number for row in rows for number in row.numbers.values()]
+        values += [number for right in self._expected.values() for number in right]
         low, high = min(values), max(values)
         margin = (high - low) * 0.35 or max(abs(high) * 0.1, 1.0)
         ax.set_ylim(low - margin, high + margin * 1.3)
-        ax.axhline(low - margin, color=_RULE, lw=1)
+        ax.axhline(low - margin, color=RULE, lw=1)
         title = self._timeline.balance_title
-        ax.text(self._label_x, (low + high) / 2, title, ha="right", va="center", size=10, weight="bold", color=INK)
+        ax.text(self._label_x, (low + high) / 2, title, ha="right", va="center", size=11, weight="bold", color=INK)
         for owner, color in zip(owners, _LINES, strict=False):
-            self._balance(ax, owner, owner if len(owners) > 1 else "", color, margin)
+            name = owner if len(owners) > 1 else ""
+            self._right(ax, self._expected.get(owner, ()), name)
+            self._balance(ax, owner, name, color, margin)
+
+    def _right(self, ax: Axes, values: Sequence[float], name: str) -> None:
+        """What the balance should be in the end, as lines across: where it ends elsewhere, that is the damage."""
+        for value in values:
+            ax.axhline(value, color=GREEN, lw=1.3, ls=(0, (6, 3)), zorder=1, gid="expected")
+            text = f"{name} should end with {value:.15g}".strip()
+            ax.annotate(
+                text, (1, value), xycoords=("axes fraction", "data"), xytext=(-2, -3), textcoords="offset points",
+                ha="right", va="top", size=9.5, color=GREEN, weight="bold",
+            )  # fmt: skip
 
     def _balance(self, ax: Axes, owner: str, name: str, color: str, margin: float) -> None:
         points = [(i, row.numbers[owner], bool(row.broken)) for i, row in self._here if row and owner in row.numbers]
@@ -210,8 +235,8 @@ class Strip:
                 shade, weight = (RED, "bold") if broken else (color, "normal")
                 text = f"{name} {number:.15g}".strip()
                 ax.text(
-                    index - edge + 0.05, number + margin * 0.16, text, size=9, va="bottom", color=shade, weight=weight,
-                    zorder=5, parse_math=False,
+                    index - edge + 0.05, number + margin * 0.16, text, size=10, va="bottom", color=shade, weight=weight,
+                    zorder=5,
                 )  # fmt: skip
                 marker, size = ("X", 9) if broken else ("o", 5)
                 ax.plot(index - edge, number, marker=marker, ms=size, color=shade, mec="white", mew=0.8, zorder=4)

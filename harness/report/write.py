@@ -54,7 +54,8 @@ def stems(names: Sequence[str]) -> list[str]:
 def _attach(result: ScenarioResult, example: Counterexample, path: Path) -> Attachment:
     violations = in_order(result, example)
     title = f"{one_line(result.name, 80)} · schedule {example.execution.number + 1:,}"
-    picture = timeline_png(timeline(example.execution.history, violations[:1]), violations, title)
+    labels = {step: label for _, step, label in result.covered.steps} if result.covered is not None else {}
+    picture = timeline_png(timeline(example.execution.history, violations[:1]), violations, title, labels=labels)
     write_atomically(path, picture)
     return Attachment(picture=picture, files=(*_companions(path.parent, example.replay), path.name))
 

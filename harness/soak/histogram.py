@@ -22,6 +22,10 @@ class Histogram:
         self.count += 1
         self.max_s = max(self.max_s, seconds)
 
+    def buckets_ms(self) -> tuple[tuple[float, int], ...]:
+        """(upper bound in milliseconds, count) of every bucket that is not empty, ascending."""
+        return tuple((_LEAST_S * math.exp((b + 1) * _STEP) * 1000, n) for b, n in sorted(self._buckets.items()))
+
     def percentile_ms(self, percent: float) -> float | None:
         """The least value, in milliseconds, that ``percent`` of the values do not exceed; None of no values."""
         if not self.count:

@@ -90,7 +90,7 @@ class Log:
         return tuple(
             Latency(
                 kind=name, count=h.count, p50_ms=h.percentile_ms(50) or 0.0, p95_ms=h.percentile_ms(95) or 0.0,
-                p99_ms=h.percentile_ms(99) or 0.0, max_ms=h.max_s * 1000,
+                p99_ms=h.percentile_ms(99) or 0.0, max_ms=h.max_s * 1000, buckets=h.buckets_ms(),
             )
             for name, h in named
             if h.count

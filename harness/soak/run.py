@@ -118,6 +118,7 @@ class _Run:
             seed=options.seed, workers=options.workers, users=options.users, faults=options.faults
         )  # fmt: skip
         self._given = self._drained = self._checked = 0
+        self._lock_waits: tuple[tuple[int, int], ...] = ()
         self._clock = clock()
         self._next_sample = _SAMPLE_S
         self._elapsed = 0.0
@@ -151,6 +152,7 @@ class _Run:
             drained = not alarm and not self._stuck
             last = check_ledger(control, self.log.told_now(), drained=drained)
         self._checked = watch.checked + 1
+        self._lock_waits = tuple(sorted(watch.looks.items()))
         # A row of the alarm may have changed since; of the same thing the last word counts.
         rows = (*self._own_findings(), *late, *alarm, *last)
         return tuple({(b.check, b.job, b.user): b for b in rows}.values())
@@ -169,7 +171,7 @@ class _Run:
             acknowledged=acknowledged, deadlocks=log.deadlocks, checked=self._checked,
             faults=tuple((f, log.faults[f]) for f in options.faults),
             errors=tuple(log.errors.most_common(10)), latencies=log.latencies(), samples=tuple(log.samples),
-            marks=tuple(log.marks), findings=tuple(found), trouble=trouble,
+            marks=tuple(log.marks), findings=tuple(found), lock_waits=self._lock_waits, trouble=trouble,
         )  # fmt: skip
 
     def _load(self, fleet: Fleet, watch: Watch) -> tuple[Broken, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -32,6 +33,8 @@ class Watch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="soak-watch", daemon=True)
         self._most_lock_waits = 0
+        self.looks: Counter[int] = Counter()
+        """How often so many sessions waited for a lock."""
         self.checked = 0
         self.broken: tuple[Broken, ...] = ()
         """What the first check that failed found; there is none after it."""
@@ -78,6 +81,7 @@ class Watch:
                 row = self._connection.execute(_WAITING).fetchone()
                 assert row is not None
                 self._most_lock_waits = max(self._most_lock_waits, row[0])
+                self.looks[row[0]] += 1
                 if time.monotonic() < rested or self.broken:
                     continue
                 begin = time.monotonic()

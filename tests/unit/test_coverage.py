@@ -28,6 +28,14 @@ def test_a_step_in_a_loop_counts_where_it_was_taken_first() -> None:
     assert coverage("a.x b.y a.x").pairs == {(("a", "x"), ("b", "y")): 1}
 
 
+def test_steps_are_in_the_order_of_the_code_whichever_execution_reached_them() -> None:
+    found = coverage("a.begin a.lock b.begin b.lock a.commit", "b.begin a.begin a.lock a.pay a.commit b.lock b.pay")
+    assert found.ordered == (
+        *(("a", step) for step in ("begin", "lock", "pay", "commit")),
+        *(("b", step) for step in ("begin", "lock", "pay")),
+    )
+
+
 def test_points_are_the_most_steps_of_each_worker() -> None:
     assert coverage("a.x b.x", "b.x b.y a.x b.z").points == 4
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from matplotlib.colors import to_rgba
 
 from harness.errors import UsageError
 from harness.matrix.evidence import fired, left
@@ -35,9 +36,11 @@ from harness.model import (
 )
 from harness.report.fault_grid import grid_rows
 from harness.report.fault_json import fault_json
-from harness.report.fault_png import MOST_ROWS, fault_png
+from harness.report.fault_png import MOST_ROWS, fault_picture
 from harness.report.fault_table import fault_lines
 from harness.report.html import render_html
+from harness.report.palette import GREEN_TINT
+from harness.report.palette import RED as DARK_RED
 from harness.strategies.faulted import Alone, Faulted
 
 A = Worker(name="a", statements=(Statement(name="s", sql="SELECT 1"),))
@@ -231,13 +234,29 @@ def test_the_json_value_counts_what_struck() -> None:
     assert value["cells"][2]["after_retry"] == {"balance": [6000], "status": ["failed"]}
 
 
-def test_the_picture_is_one_and_the_same_for_equal_matrices() -> None:
-    picture = fault_png(MATRIX, "a name with $ and _")
-    assert picture.startswith(b"\x89PNG")
-    assert picture == fault_png(MATRIX, "a name with $ and _")
-    assert picture != fault_png(replace(MATRIX, cells=(HELD, NOTHING)), "a name with $ and _")
+def drawn(matrix: FaultMatrix, name: str) -> list[str]:
+    picture = fault_picture(matrix, name)
+    assert picture is not None
+    [axes] = picture.figure().axes
+    return [text.get_text() for text in axes.texts]
+
+
+def test_the_picture_has_a_cell_per_fault_and_point() -> None:
+    texts = drawn(MATRIX, "a name with $x^2$ and _")
+    assert texts[:2] == ["a name with $x^2$ and _ · faults", "2 strikes at 1 point: a violation after 1"]
+    picture = fault_picture(MATRIX, "m")
+    assert picture is not None
+    shades = [patch.get_facecolor() for patch in picture.figure().axes[0].patches[:-3]]
+    assert len(shades) == len(MATRIX.faults)
+    assert shades.count(to_rgba(DARK_RED)) == 1
+    assert shades.count(to_rgba(GREEN_TINT)) == 1
+
+
+def test_a_matrix_too_long_is_cut_and_an_empty_one_not_drawn() -> None:
     many = replace(MATRIX, cells=tuple(replace(HELD, position=i) for i in range(MOST_ROWS + 5)))
-    assert fault_png(many, "many").startswith(b"\x89PNG")
+    texts = drawn(many, "many")
+    assert texts[0] == f"many · faults (the first {MOST_ROWS} of {MOST_ROWS + 5} points)"
+    assert fault_picture(replace(MATRIX, cells=()), "none") is None
 
 
 DRAWN = DrawnFaults(executed=7, struck={("a", "s", "crash"): 2, ("a", "s", "lost_answer"): 4})

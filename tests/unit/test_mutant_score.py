@@ -14,7 +14,7 @@ from harness.mutants.score import deciding, scored, spread, whole_run
 from harness.mutation import Mutant, MutantResult, MutationRun, SettingResult, Spread, Trial
 from harness.report.mutants import MutationConsole, headline
 from harness.report.mutants_json import mutants_json, write_mutants
-from harness.report.mutants_png import mutants_png
+from harness.report.mutants_png import mutants_picture
 
 STRATEGIES = ("auto", "plain", "pct", "barrier_threads")
 SETTING = SettingResult(
@@ -200,10 +200,21 @@ def test_json_has_everything(tmp_path: Path) -> None:
     assert entry["trials"][0]["after_serial"] == 1
 
 
-def test_the_picture_is_the_same_for_the_same_run(tmp_path: Path) -> None:
-    run = run_of({"a": (3, 3, 2, 41), "b": (None, None, None, None)})
-    first = mutants_png(run, tmp_path / "mutants.png")
-    assert first.startswith(b"\x89PNG")
-    assert (tmp_path / "mutants.png").read_bytes() == first == mutants_png(run)
-    assert mutants_png(run_of({"a": (9, 9, 9, 9)})) != first
-    assert mutants_png(replace(run, mutants=(), strategies=())).startswith(b"\x89PNG")
+def test_the_picture_has_a_dot_per_kill_and_marks_what_was_missed() -> None:
+    picture = mutants_picture(run_of({"a": (3, 3, 2, 41), "b": (3, None, 7, None), "c": (1, 1, 1, 1)}))
+    assert picture is not None
+    curves, dots = picture.figure().axes
+    found = [sorted(line.get_xdata()) for line in dots.lines if line.get_gid() == "found"]
+    assert found == [[1, 3, 3], [1, 3], [1, 2, 7], [1, 41]]  # the baseline last
+    assert [sorted(line.get_ydata()) for line in dots.lines if line.get_gid() == "missed"] == [[1], [3]]
+    assert [line.get_xdata()[0] for line in dots.lines if line.get_gid() == "median"] == [3, 1, 2, 1]
+    piled = next(line for line in dots.lines if line.get_gid() == "found").get_ydata()
+    assert len(set(piled)) == 2  # the two at 3 do not hide each other
+    ends = {line.get_label(): line.get_ydata()[-1] for line in curves.lines if not line.get_label().startswith("_")}
+    assert ends["auto"] == 100
+    assert ends["barrier_threads"] == pytest.approx(200 / 3)
+
+
+def test_a_run_that_tried_nothing_has_no_picture() -> None:
+    run = run_of({"a": (9, 9, 9, 9)})
+    assert mutants_picture(replace(run, mutants=(), strategies=())) is None

@@ -12,7 +12,7 @@ import pytest
 from harness.model import Verdict
 from harness.report.soak import NOT_REPEATABLE, SoakConsole, hand_over_line, headline, sample_line
 from harness.report.soak_json import soak_json, write_soak
-from harness.report.soak_png import soak_png
+from harness.report.soak_png import soak_picture
 from harness.soaked import (
     Broken,
     Fault,
@@ -129,12 +129,46 @@ def test_json_has_everything_and_says_that_it_is_not_deterministic(tmp_path: Pat
     assert finding["handed_over"]["replay"] == "r/soak_1-1.schedule"
 
 
-def test_the_picture_is_a_png_and_the_same_for_the_same_soak() -> None:
-    picture = soak_png(RED)
-    assert picture.startswith(b"\x89PNG")
-    assert picture == soak_png(RED)
-    assert picture != soak_png(replace(RED, marks=()))
+def lines(result: SoakResult) -> dict[str, list[tuple[float, float]]]:
+    """What is drawn, by its name: points."""
+    picture = soak_picture(result)
+    assert picture is not None
+    found: dict[str, list[tuple[float, float]]] = {}
+    for axes in picture.figure().axes:
+        for line in axes.lines:
+            found.setdefault(line.get_gid() or line.get_label(), []).extend(zip(*line.get_data(), strict=True))
+    return found
 
 
-def test_a_soak_without_any_sample_has_a_picture_too() -> None:
-    assert soak_png(replace(GREEN, samples=(), marks=())).startswith(b"\x89PNG")
+def test_the_picture_shows_what_was_sampled() -> None:
+    found = lines(replace(GREEN, samples=(SAMPLE, replace(SAMPLE, at_s=2.0, rate=900.0, deadlocks=1, p99_ms=25.0))))
+    assert found["rate"] == [(1.0, 1200.0), (2.0, 900.0)]
+    assert found["p50"] == [(1.0, 2.0), (2.0, 2.0)]
+    assert found["p99"] == [(1.0, 20.0), (2.0, 25.0)]
+    assert found["waits"] == [(1.0, 3.0), (2.0, 3.0)]
+    assert [x for x, _ in found["kill"]] == [0.7]
+    assert [x for x, _ in found["deadlock"]] == [2.0]
+    assert found["terminate"] == []
+    assert "violation" not in found
+
+
+def test_the_picture_marks_violations_and_the_end_of_the_load() -> None:
+    found = lines(replace(RED, elapsed_s=1.5))
+    assert {x for x, _ in found["violation"]} == {CALL.end_s}
+    assert {x for x, _ in found["load ends"]} == {1.5}
+
+
+def test_the_picture_shows_how_latencies_and_waits_are_distributed() -> None:
+    refund = Latency(
+        kind="refund", count=4, p50_ms=1.0, p95_ms=8.0, p99_ms=8.0, max_ms=8.0, buckets=((1.0, 3), (8.0, 1))
+    )
+    picture = soak_picture(replace(GREEN, latencies=(refund,), lock_waits=((0, 9), (2, 1))))
+    assert picture is not None
+    [*_, slower, waits] = picture.figure().axes
+    [curve] = slower.lines
+    assert list(zip(*curve.get_data(), strict=True)) == [(0.9, 100.0), (1.0, 25.0), (8.0, 25.0)]
+    assert [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in waits.patches] == [(0, 90), (2, 10)]
+
+
+def test_a_soak_without_any_sample_has_no_picture() -> None:
+    assert soak_picture(replace(GREEN, samples=(), marks=())) is None
