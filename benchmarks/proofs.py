@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.campaign import Options, run_campaign
+from harness.campaign import Options, Silent, run_campaign
 from harness.driver.pool import WorkerPool
 from harness.model import ScenarioResult
 from harness.scenario import load_scenario
@@ -52,11 +52,6 @@ def scenario(name: str, calls: tuple[str, ...], level: str) -> str:
     for i, call in enumerate(calls, 1):
         text += f"  w{i}: {{role: service_role, isolation: {level}, transaction: [{{{call}}}]}}\n"
     return text + f"orders: [{{strategy: exhaustive, schedules: {LIMIT}}}]\n"
-
-
-class Silent:
-    def schedule_done(self, name: str, done: int, violations: int) -> None:
-        """Nobody watches."""
 
 
 def main() -> None:

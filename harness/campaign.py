@@ -21,6 +21,7 @@ from harness.model import (
     Decision,
     Execution,
     Follow,
+    Going,
     Order,
     Scenario,
     ScenarioResult,
@@ -70,11 +71,17 @@ class Options:
 class Progress(Protocol):
     """What a campaign tells while it runs."""
 
+    def interleaving_started(self, name: str, look: Callable[[], Going]) -> None:
+        """``look`` says how far it is: at any time on the thread that calls, elsewhere once the campaign is over."""
+
     def schedule_done(self, name: str, done: int, violations: int) -> None: ...
 
 
 class Silent:
     """Tells nobody."""
+
+    def interleaving_started(self, name: str, look: Callable[[], Going]) -> None:
+        """Nothing to say."""
 
     def schedule_done(self, name: str, done: int, violations: int) -> None:
         """Nothing to say."""
@@ -123,6 +130,7 @@ class _Campaign:
     def _interleaving(self, index: int, interleaving: Order | Search) -> bool:
         """Execute one interleaving; True when the campaign is over."""
         stage = self.stages.of(interleaving)
+        self.progress.interleaving_started(self.scenario.name, self._looking(index))
         if isinstance(interleaving, Follow):
             return self._follow(index, interleaving, stage)
         if isinstance(interleaving, Order):
@@ -130,7 +138,7 @@ class _Campaign:
             limit = 1
         else:
             name = self.options.strategy or interleaving.strategy
-            limit = self.options.schedules or interleaving.schedules or _LIMITS[name]
+            limit = self._limit(interleaving)
             workers = [w.name for w in self.scenario.workers]
             if name == FreeRunning.name:
                 return self._released(stage, limit)
@@ -159,6 +167,39 @@ class _Campaign:
                 )
             )
         return over
+
+    def _limit(self, interleaving: Order | Search) -> int:
+        """The most executions of it."""
+        if isinstance(interleaving, Order | Follow):
+            return 1
+        return (
+            self.options.schedules or interleaving.schedules or _LIMITS[self.options.strategy or interleaving.strategy]
+        )
+
+    def _looking(self, index: int) -> Callable[[], Going]:
+        """Says how far the interleaving that begins now is, and how far it came, when others follow."""
+        scenario, tally = self.scenario, self.tally
+        interleaving, before, searched = scenario.interleavings[index], tally.executed, len(tally.searches)
+        one = isinstance(interleaving, Order | Follow)
+        inside = isinstance(interleaving, Search) and interleaving.inside
+        limit = self._limit(interleaving)
+        after = sum(self._limit(later) for later in scenario.interleavings[index + 1 :])
+        [strategy] = _strategies([interleaving], self.options)
+
+        def look() -> Going:
+            ended = None if one else next(iter(tally.searches[searched:]), None)
+            return Going(
+                strategy=strategy,
+                executed=min(tally.executed - before, limit) if ended is None else ended.executed,
+                limit=limit,
+                after=after,
+                exhausted=ended is not None and ended.exhausted,
+                covered=tally.covered_so_far if inside else None,
+                violated=tuple(sorted(tally.seen - set(scenario.expect_violation))),
+                documented=tuple(sorted(tally.seen & set(scenario.expect_violation))),
+            )
+
+        return look
 
     def _follow(self, index: int, interleaving: Follow, stage: Stage) -> bool:
         """Execute the choices of a counterexample once, as near as they can be taken."""
@@ -323,7 +364,7 @@ def conclude(
         verdict=verdict,
         observed=observed,
         expect=scenario.expect_violation,
-        strategy=", ".join(dict.fromkeys(_strategies(scenario, options))),
+        strategy=", ".join(dict.fromkeys(_strategies(scenario.interleavings, options))),
         schedules=tally.executed,
         exhausted=tally.exhausted,
         meaning=error or meaning(scenario, tally, observed, server, followed),
@@ -338,8 +379,8 @@ def conclude(
     )
 
 
-def _strategies(scenario: Scenario, options: Options) -> Iterator[str]:
-    for interleaving in scenario.interleavings:
+def _strategies(interleavings: Sequence[Order | Search], options: Options) -> Iterator[str]:
+    for interleaving in interleavings:
         if isinstance(interleaving, Order):
             yield "fixed"
         else:

@@ -102,7 +102,7 @@ def run(
         seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder,
         faults=struck, levels=levels,
     )  # fmt: skip
-    reporter = ConsoleReporter(quiet=quiet, verbose=verbose)
+    reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
 
     def go(keep: Keep) -> RunResult:
         with open_target(target, pg_bin=pg_bin) as server:
@@ -157,7 +157,7 @@ def check(
     options = Options(
         seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
     )
-    reporter = ConsoleReporter(quiet=quiet, verbose=verbose)
+    reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
 
     def go(keep: Keep) -> RunResult:
         with open_target(target, pg_bin=pg_bin) as server:

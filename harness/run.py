@@ -18,7 +18,7 @@ from harness.driver.pool import WorkerPool
 from harness.errors import HarnessError, UsageError
 from harness.isolation import Levels
 from harness.matrix import with_faults
-from harness.model import RunResult, Scenario, ScenarioResult, Verdict
+from harness.model import Going, RunResult, Scenario, ScenarioResult, Verdict
 from harness.shards import Shards
 from harness.stage import Stages
 from harness.tally import Tally
@@ -35,7 +35,13 @@ class Reporter(Protocol):
 
     def run_started(self, target_description: str, server_version: str, n_scenarios: int) -> None: ...
     def scenario_started(self, name: str) -> None: ...
+    def interleaving_started(self, name: str, look: Callable[[], Going]) -> None:
+        """See `harness.campaign.Progress`."""
+
     def schedule_done(self, name: str, done: int, violations: int) -> None: ...
+    def campaign_over(self, result: ScenarioResult) -> None:
+        """As soon as it is; `scenario_done` comes in the order of the scenarios, for what lasts."""
+
     def scenario_done(self, result: ScenarioResult) -> None: ...
 
 
@@ -97,6 +103,7 @@ def run_scenarios(
                         lost.look()
                     if not options.stop.is_set():  # else it was cut short
                         done[number] = found
+                    told.campaign_over(found)
                     return found
 
                 return one
@@ -195,6 +202,9 @@ class SilentReporter(Silent):
     def scenario_started(self, name: str) -> None:
         """Nothing to say."""
 
+    def campaign_over(self, result: ScenarioResult) -> None:
+        """Nothing to say."""
+
     def scenario_done(self, result: ScenarioResult) -> None:
         """Nothing to say."""
 
@@ -209,9 +219,17 @@ class _Told:
         with self._lock:
             self._reporter.scenario_started(name)
 
+    def interleaving_started(self, name: str, look: Callable[[], Going]) -> None:
+        with self._lock:
+            self._reporter.interleaving_started(name, look)
+
     def schedule_done(self, name: str, done: int, violations: int) -> None:
         with self._lock:
             self._reporter.schedule_done(name, done, violations)
+
+    def campaign_over(self, result: ScenarioResult) -> None:
+        with self._lock:
+            self._reporter.campaign_over(result)
 
     def scenario_done(self, result: ScenarioResult) -> None:
         with self._lock:

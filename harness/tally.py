@@ -62,8 +62,11 @@ class Tally:
     @property
     def covered(self) -> Covered | None:
         """How far the searches went inside functions; None when none did."""
-        if not any(s.inside for s in self.searches):
-            return None
+        return self.covered_so_far if any(s.inside for s in self.searches) else None
+
+    @property
+    def covered_so_far(self) -> Covered:
+        """The same while the first of them is still under way."""
         steps = self.coverage.ordered
         index = {step: i for i, step in enumerate(steps)}
         return Covered(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from corpus_cases import Case, statements
 
-from harness.campaign import Options, run_campaign
+from harness.campaign import Options, Silent, run_campaign
 from harness.driver.pool import WorkerPool
 from harness.model import Order, Scenario, ScenarioResult, Script, Search, Worker
 from harness.stage import Stages
@@ -70,8 +70,3 @@ def campaign(
         return run_campaign(scenario, stages, Options(seed=seed, folder=folder), Silent(), target.server_version)
     finally:
         stages.close()
-
-
-class Silent:
-    def schedule_done(self, name: str, done: int, violations: int) -> None:
-        """Nobody watches."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from harness.campaign import Options, Progress, run_campaign
@@ -11,7 +12,7 @@ from harness.errors import HarnessError, UsageError
 from harness.isolation.lost import Lost
 from harness.isolation.scenario import at_level, at_own_level, orders_left_out
 from harness.isolation.verdict import level_verdict, level_words, violated, with_rows
-from harness.model import LEVELS, Counterexample, LevelResult, Scenario, ScenarioResult, Verdict
+from harness.model import LEVELS, Counterexample, Going, LevelResult, Scenario, ScenarioResult, Verdict
 from harness.stage import Stages
 
 
@@ -108,6 +109,10 @@ class _Told:
         """A level is over."""
         self._executed += result.schedules
         self._found += len(result.counterexamples)
+
+    def interleaving_started(self, _: str, look: Callable[[], Going]) -> None:
+        """One more, at the level that is under way."""
+        self._progress.interleaving_started(self._name, look)
 
     def schedule_done(self, _: str, done: int, violations: int) -> None:
         """One more, at the level that is under way."""

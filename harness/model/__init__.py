@@ -5,6 +5,7 @@ A *scenario* describes workers and interleavings. A *schedule* is a list of *cho
 """
 
 from harness.model.choices import CRASHES, FAULTS, LEVELS, MARKS, Action, Choice
+from harness.model.going import Going
 from harness.model.histories import Decision, Effect, Event, EventKind, Execution, History, Liveness, Schedule
 from harness.model.judgement import DECLARED, CheckResult, Counterexample, Covered, Violation
 from harness.model.points import (
@@ -78,6 +79,7 @@ __all__ = [
     "FaultOutcome",
     "Follow",
     "Footprint",
+    "Going",
     "HeldLock",
     "History",
     "Json",

@@ -1,4 +1,4 @@
-"""A run on the terminal: a live line while it goes on, then what was found, on one screen."""
+"""A run on the terminal: live lines while it goes on, then what was found, on one screen."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from rich.control import Control
-from rich.segment import ControlType
 from rich.text import Text
 
 from harness.model import RunResult, ScenarioResult, Verdict
 from harness.report.console import QuietPipeConsole
 from harness.report.grid import fit, timeline_text, wrap
+from harness.report.live import LiveArea
 from harness.report.summary import red_summary
 from harness.report.text import one_line
+from harness.report.watched import Look, Watched, overall, searched
 from harness.report.words import SYMBOLS, coverage, documented, effort, headline, outcome, plural, seconds, server_words
 
 __all__ = ["ConsoleReporter", "timeline_text"]
@@ -30,16 +30,17 @@ _STYLES = {
     Verdict.INCONCLUSIVE: "yellow",
     Verdict.ERROR: "bold magenta",
 }
-_ASCII = str.maketrans("✓✗→←↔…·⋮┊─", "+X><=~-:|-")
+_ASCII = str.maketrans("✓✗→←↔…·⋮┊─━╌", "+X><=~-:|-#.")
 """Stand-ins of the same width, for a terminal that cannot show more than ASCII."""
 
 
 class ConsoleReporter:
     """Callbacks that a campaign calls as it goes; all output goes to `file` (standard output by default).
 
-    On a terminal one live line shows what is going on; elsewhere (and where `CI` is set) one plain line per scenario.
-    `quiet`: only what is not a pass, and the last lines. `verbose`: also what each verdict means and what the checks
-    examined. Never starts a thread, so that workers may be forked at any time.
+    On a terminal live lines show what is going on; elsewhere (and where `CI` is set) one plain line per scenario.
+    `quiet`: only what is not a pass, and the last lines. `verbose`: also what each verdict means, how far each search
+    went and what the checks examined. `budget`: seconds that the run may take, None for any number. Never starts a
+    thread, so that workers may be forked at any time.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ConsoleReporter:
         *,
         quiet: bool = False,
         verbose: bool = False,
+        budget: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._file = file or sys.stdout
@@ -59,37 +61,62 @@ class ConsoleReporter:
         )
         self._unicode = self._console.encoding.lower().startswith("utf")
         plain = quiet or bool(os.environ.get("CI")) or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
-        self._animated, self._line_shown = tty and not plain, False
-        self._total = self._finished = self._findings = self._done = 0
-        self._scenario, self._started, self._drawn = "", 0.0, 0.0
+        self._animated, self._live = tty and not plain, LiveArea(self._console)
+        self._budget = budget
+        self._total = self._over = self._findings = 0
+        self._began = self._drawn = 0.0
+        self._watched: dict[str, Watched] = {}
+        self._searched: dict[str, list[str]] = {}
 
     def run_started(self, target_description: str, server_version: str, n_scenarios: int) -> None:
         """Once, before the first scenario."""
-        self._total = n_scenarios
+        self._total, self._began = n_scenarios, self._clock()
         if not self._quiet:
             where = f" ({one_line(target_description, 80)})" if target_description else ""
             self._print(f"{server_words(server_version)}{where} · {plural(n_scenarios, 'scenario')}", "dim")
 
     def scenario_started(self, name: str) -> None:
-        """Before each scenario."""
-        self._scenario, self._done, self._started = one_line(name, 60), 0, self._clock()
-        self._draw(force=True)
+        """Before each scenario; several may be under way."""
+        self._watched[name] = Watched(one_line(name, 60), self._clock())
+        self._draw()
+
+    def interleaving_started(self, name: str, look: Look) -> None:
+        """Before each exact order and search; `look` says how far it is, on this thread."""
+        if (watched := self._watched.get(name)) is not None:
+            watched.began(look)
 
     def schedule_done(self, name: str, done: int, violations: int) -> None:
         """After each schedule: how many of this scenario are done, and how many of them violated something."""
-        self._scenario, self._done = one_line(name, 60), done
-        self._draw(found=violations)
+        watched = self._watched.get(name)
+        if watched is None:
+            return
+        news = violations > watched.found
+        watched.done, watched.found = done, violations
+        now = self._clock() if self._animated else self._drawn
+        if self._animated and (news or now - self._drawn >= REFRESH_S):
+            watched.look()
+            watched.tick(now)
+            self._draw(now)
+
+    def campaign_over(self, result: ScenarioResult) -> None:
+        """After each scenario as well, at once."""
+        watched = self._watched.pop(result.name, None)
+        self._over += 1
+        self._findings += result.verdict is Verdict.VIOLATION
+        if self._verbose and watched is not None:
+            self._searched[result.name] = [searched(look()) for look in watched.looks]
+        self._draw()
 
     def scenario_done(self, result: ScenarioResult) -> None:
         """After each scenario."""
-        self._finished += 1
-        self._findings += result.verdict is Verdict.VIOLATION
         if self._quiet and result.verdict is Verdict.PASS:
             return
         self._scenario_line(result)
         if self._verbose:
             if result.meaning:
                 self._print(one_line(result.meaning, 1200), "dim", indent="  ")
+            for said in self._searched.pop(result.name, ()):
+                self._print(said, "dim", indent="  ")
             if covered := coverage(result):
                 self._print(covered, "dim", indent="  ")
             for note in (note for check in result.checks for note in check.notes[:1]):
@@ -97,7 +124,7 @@ class ConsoleReporter:
             for check in result.checks:
                 examined = f"{check.examined:,} examined"
                 self._print(f"{SYMBOLS[check.verdict]} {one_line(check.check, 60)}: {examined}", "dim", indent="  ")
-        self._draw(force=True)
+        self._draw()
 
     def run_done(self, result: RunResult, report_path: object) -> None:
         """Once, at the end; `report_path` is the page to open ("" or None when none was written)."""
@@ -117,7 +144,7 @@ class ConsoleReporter:
 
     def close(self) -> None:
         """Take the live line away, also when a run ends by an exception. May be called twice."""
-        self._erase()
+        self._live.erase()
         self._animated = False
 
     def _scenario_line(self, result: ScenarioResult) -> None:
@@ -135,29 +162,19 @@ class ConsoleReporter:
             text.append(fit(outcome(result), max(width - text.cell_len, 20)))
         self._emit(text)
 
-    def _draw(self, *, found: int = 0, force: bool = False) -> None:
-        now = self._clock()
-        if not self._animated or not (force or now - self._drawn >= REFRESH_S):
+    def _draw(self, now: float | None = None) -> None:
+        """Show what is under way, where somebody watches."""
+        if not self._animated:
             return
-        self._drawn = now
-        passed = now - self._started
-        rate = f"{self._done / passed:,.0f}/s" if passed > 0.2 and self._done else "…"
-        findings = self._findings + bool(found)
-        parts = [
-            f"{min(self._finished + 1, self._total)}/{self._total}  {self._scenario}",
-            plural(self._done, "schedule"),
-            rate,
-            plural(findings, "finding"),
-        ]
-        text = fit("  " + " · ".join(parts), max(self._console.width - 1, 20))
-        self._erase()
-        self._console.print(Text(self._shown(text), style="dim"), end="", soft_wrap=True)
-        self._line_shown = True
-
-    def _erase(self) -> None:
-        if self._line_shown:
-            self._console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
-            self._line_shown = False
+        self._drawn = self._clock() if now is None else now
+        width = max(self._console.width - 1, 1)
+        passed = self._drawn - self._began
+        left = None if self._budget is None else self._budget - passed
+        running = list(self._watched.values())
+        room = max(min(self._console.height - 3, len(running)), 0)
+        lines = [watched.line(width, left) for watched in running[:room]]
+        lines += [overall(self._over, self._total, self._findings, passed, width)]
+        self._live.show([self._readable(line) for line in lines])
 
     def _print_marked(self, line: str) -> None:
         """A line of the summary, its telling words coloured; never wrapped, so that a command can be copied."""
@@ -175,10 +192,13 @@ class ConsoleReporter:
             self._emit(Text(indent + line, style=style, no_wrap=True, overflow="ignore"))
 
     def _emit(self, text: Text) -> None:
-        self._erase()
+        self._live.erase()
+        self._console.print(self._readable(text), soft_wrap=True)
+
+    def _readable(self, text: Text) -> Text:
         if not self._unicode:
             text.plain = self._shown(text.plain)  # same length, so that the colours stay where they belong
-        self._console.print(text, soft_wrap=True)
+        return text
 
     def _shown(self, text: str) -> str:
         if self._unicode:

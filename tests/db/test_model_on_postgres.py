@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_cli import harness
 
-from harness.campaign import Options, run_campaign
+from harness.campaign import Options, Silent, run_campaign
 from harness.checks.model import ledger_model
 from harness.checks.refund_model import INT4_MAX, INT4_MIN, Entry, Job, Ledger, perform
 from harness.driver.pool import WorkerPool
@@ -213,16 +213,11 @@ def campaign(tmp_path: Path, target: EmbeddedTarget, databases: Databases, pool:
         loaded = written(tmp_path / "sample.yaml", **spec)
         stages = Stages(loaded, target, databases, pool)
         try:
-            return run_campaign(loaded, stages, Options(folder=tmp_path), _Silent(), target.server_version)
+            return run_campaign(loaded, stages, Options(folder=tmp_path), Silent(), target.server_version)
         finally:
             stages.close()
 
     return run
-
-
-class _Silent:
-    def schedule_done(self, name: str, done: int, violations: int) -> None:
-        pass
 
 
 def of_model(result: ScenarioResult) -> CheckResult:

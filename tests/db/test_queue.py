@@ -15,7 +15,7 @@ from harness.driver.controller import Controller
 from harness.driver.pool import WorkerPool
 from harness.driver.threads import release_threads
 from harness.model import Execution, Scenario, ScenarioResult, Script, Search, Verdict, Worker
-from harness.run import run_scenarios
+from harness.run import SilentReporter, run_scenarios
 from harness.scenario import load_scenario
 from harness.stage import Stage
 from harness.statements import make_statement
@@ -48,16 +48,6 @@ def controller(target: EmbeddedTarget, databases: Databases, pool: WorkerPool) -
 # ----------------------------------------------------------------------------------------------- shipped scenarios
 
 
-class Silent:
-    def run_started(self, target_description: str, server_version: str, n_scenarios: int) -> None: ...
-
-    def scenario_started(self, name: str) -> None: ...
-
-    def schedule_done(self, name: str, done: int, violations: int) -> None: ...
-
-    def scenario_done(self, result: ScenarioResult) -> None: ...
-
-
 def result(target: EmbeddedTarget, tmp_path: Path, name: str, *edits: tuple[str, str]) -> ScenarioResult:
     """The result of the shipped scenario with these edits of its text, each of which must bite once."""
     text = (SCENARIOS / f"{name}.yaml").read_text(encoding="utf-8")
@@ -66,7 +56,7 @@ def result(target: EmbeddedTarget, tmp_path: Path, name: str, *edits: tuple[str,
         text = text.replace(old, new)
     path = tmp_path / f"{name}.yaml"
     path.write_text(text, encoding="utf-8")
-    run = run_scenarios([load_scenario(path)], target, Options(folder=tmp_path), Silent(), jobs=1)
+    run = run_scenarios([load_scenario(path)], target, Options(folder=tmp_path), SilentReporter(), jobs=1)
     return run.scenarios[0]
 
 
@@ -128,7 +118,7 @@ def test_a_stalled_delivery_of_the_atomic_function_is_right_in_every_order(
         "expect:\n  violation: one_refund_per_job\n", ""
     )
     path.write_text(new, encoding="utf-8")
-    [found] = run_scenarios([load_scenario(path)], target, Options(), Silent(), jobs=1).scenarios
+    [found] = run_scenarios([load_scenario(path)], target, Options(), SilentReporter(), jobs=1).scenarios
     assert (found.verdict, found.exhausted) == (Verdict.PASS, True)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from plants import RunCampaign
 
-from harness.campaign import Options, run_campaign
+from harness.campaign import Options, Silent, run_campaign
 from harness.driver.pool import WorkerPool
 from harness.model import ScenarioResult
 from harness.scenario import load_scenario
@@ -42,13 +42,8 @@ def campaign(tmp_path: Path, target: EmbeddedTarget, databases: Databases, pool:
         loaded = load_scenario(path)
         stages = Stages(loaded, target, databases, pool)
         try:
-            return run_campaign(loaded, stages, Options(folder=tmp_path), _Silent(), target.server_version)
+            return run_campaign(loaded, stages, Options(folder=tmp_path), Silent(), target.server_version)
         finally:
             stages.close()
 
     return run
-
-
-class _Silent:
-    def schedule_done(self, name: str, done: int, violations: int) -> None:
-        pass

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from itertools import combinations_with_replacement
 
 import pytest
-from corpus_campaigns import Silent
 from refund_inputs import calls, charges, completions, refundings, system
 
-from harness.campaign import Options, run_campaign
+from harness.campaign import Options, Silent, run_campaign
 from harness.draw import Called, Case, Drawn, Numbers
 from harness.draw.refunds import ROLE
 from harness.driver.pool import WorkerPool
