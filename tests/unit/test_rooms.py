@@ -56,12 +56,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"tally", "shards"},
     "mutation": {"model"},
     "soaked": {"model"},
+    "audited": {"model"},
+    "audit": {"errors", "model", "audited", "scenario", "db", "targets"},
     "soak": {"errors", "model", "soaked", "resources", "sqltext", "scenario", "db", "targets", "driver"}
     | {"campaign", "run"},
     "fates": {"model", "sqltext"},
     "mutants": {"errors", "model", "resources", "mutation", "fates", "sqltext", "scenario", "db", "catalog", "targets"}
     | {"strategies", "driver", "checks", "stage", "campaign", "shards", "matrix"},
-    "report": {"errors", "files", "model", "mutation", "fates", "soaked"},
+    "report": {"errors", "files", "model", "mutation", "fates", "soaked", "audited"},
     "draw": {
         "errors",
         "model",
@@ -80,7 +82,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "regression": {"errors", "files", "model", "scenario", "schedule", "report"},
 }
-WIRING = {"api", "cli", "cli_ending", "cli_mutants", "cli_report", "cli_soak", "pytest_plugin", "__main__", "__init__"}
+WIRING = {
+    "api",
+    "cli",
+    "cli_audit",
+    "cli_ending",
+    "cli_mutants",
+    "cli_report",
+    "cli_soak",
+    "pytest_plugin",
+    "__main__",
+    "__init__",
+}
 
 
 def room_of(module: str) -> str:
