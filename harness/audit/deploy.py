@@ -18,6 +18,7 @@ def deploy_checks(catalog: Catalog, spec: MappingSpec) -> Iterator[Checked]:
     """Every check of the deployment, in the order in which they are told."""
     if spec.functions.refund is not None:
         yield from _refund_function(_named(catalog, spec.functions.refund), spec)
+    yield _owners(catalog, spec)
     yield _privileges(catalog)
     yield _paths(catalog)
     yield _writers(catalog)
@@ -43,14 +44,6 @@ def _refund_function(found: Sequence[Function], spec: MappingSpec) -> Iterator[C
         [{"function": f.signature, "expected": "VOLATILE"} for f in stale],
         examined=len(found),
     )
-    owners = [f for f in found if f.owner in spec.roles.untrusted]
-    yield _tick(
-        "refund_owner",
-        f"{name} belongs to nobody who must not move money",
-        [{"function": f.signature, "owner": f.owner} for f in owners],
-        examined=len(found),
-        detail=", ".join(dict.fromkeys(f"owner {f.owner}" for f in found)),
-    )
     if spec.roles.service is not None:
         role = spec.roles.service
         barred = [f for f in found if not f.service_may]
@@ -67,10 +60,20 @@ def _how_many(found: Sequence[Function]) -> str:
     return "missing: the migration is not applied" if not found else f"{len(found)} of that name"
 
 
+def _owners(catalog: Catalog, spec: MappingSpec) -> Checked:
+    return _tick(
+        "function_owner",
+        "what moves money belongs to nobody who must not: a SECURITY DEFINER function acts as its owner",
+        [{"function": f.signature, "owner": f.owner} for f in catalog.functions if f.owner in spec.roles.untrusted],
+        examined=len(catalog.functions),
+        detail=", ".join(dict.fromkeys(f"owner {f.owner}" for f in catalog.functions)),
+    )
+
+
 def _privileges(catalog: Catalog) -> Checked:
     rows: list[Row] = []
     for f in catalog.functions:
-        roles = [*([_PUBLIC] if f.public_may else []), *f.may_execute]
+        roles = [*([_PUBLIC] if f.public_may else []), *(role for role in f.may_execute if role != f.owner)]
         if roles:
             rows.append({"function": f.signature, "may_execute": roles, "security_definer": f.definer})
     return _tick(
