@@ -351,12 +351,15 @@ def schema(
     results: Annotated[
         bool, typer.Option("--results", help="of results.json instead, for programs that read it")
     ] = False,
+    audit: Annotated[bool, typer.Option("--audit", help="of audit.json instead")] = False,
 ) -> int:
     """Print the JSON Schema of scenario files, for editors."""
-    if results:
-        from harness.report.results import SCHEMA_FILE
+    if results or audit:
+        from harness.report import audit_json
+        from harness.report import results as results_json
 
-        sys.stdout.write(SCHEMA_FILE.read_text(encoding="utf-8"))
+        file = audit_json.SCHEMA_FILE if audit else results_json.SCHEMA_FILE
+        sys.stdout.write(file.read_text(encoding="utf-8"))
         return 0
     from harness.scenario.schema import schema_text
 

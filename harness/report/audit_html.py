@@ -89,5 +89,5 @@ def _table(rows: Sequence[Row], total: int) -> dict[str, Any]:
     return {
         "columns": columns,
         "rows": [[value_text(row.get(name), 200) for name in columns] for row in rows],
-        "more": f"{total - len(rows):,}" if total > len(rows) else "",
+        "more": plural(total - len(rows), "more row") if total > len(rows) else "",
     }
