@@ -3,7 +3,8 @@
     python benchmarks/audit_ledger.py [MILLIONS OF LEDGER ROWS]
 
 Default 10. The ledger has inversions and ties of created_at, which are normal, and 25 faults of 14 kinds. Prints for
-each server: wall time, peak memory of the harness (max RSS), faults found, missed, and told without being there.
+each server: wall time, the machine's load meanwhile (over one minute), peak memory of the harness (max RSS), faults
+found, missed, and told without being there.
 The server's memory settings are PostgreSQL's own (work_mem 4 MB).
 """
 
@@ -74,9 +75,10 @@ def audited(where: str, name: str, wanted: set[tuple[str, str]], folder: Path) -
         if c["part"] == "ledger"
         for row in c["rows"]
     }
+    load, memory = os.getloadavg()[0], used.ru_maxrss / 1024
     print(
-        f"{name}: {seconds:.1f} s, {used.ru_maxrss / 1024:.0f} MiB; {len(told & wanted)} of {len(wanted)} faults found,"
-        f" {len(told - wanted)} told that are none; trouble: {found.get('trouble', 'none')}",
+        f"{name}: {seconds:.1f} s at load {load:.1f}, {memory:.0f} MiB; {len(told & wanted)} of {len(wanted)} faults"
+        f" found, {len(told - wanted)} told that are none; trouble: {found.get('trouble', 'none')}",
         flush=True,
     )
 

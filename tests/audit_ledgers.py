@@ -154,6 +154,18 @@ PLANTS: tuple[Plant, ...] = (
 )
 WARNINGS: tuple[Plant, ...] = (
     Plant(check="refund_below_charge", statements=(_job("failed"), _CHARGED, _append("refund", 60))),
+    Plant(check="completed_without_charge", statements=(_job("completed"),)),
+    Plant(check="no_job_id", statements=(_append("generation", -100, ""),), column="user_id", id="user"),
+    Plant(
+        check="incomplete_row",
+        statements=(
+            "ALTER TABLE public.balance_transactions ALTER amount DROP NOT NULL",
+            "UPDATE public.balance_transactions SET amount = NULL"
+            " WHERE user_id = public.audit_user({u}) AND type = 'purchase'",
+        ),
+        column="user_id",
+        id="user",
+    ),
     Plant(
         check="unknown_status",
         statements=(

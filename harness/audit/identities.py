@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.model import Json, Row
 
-USERS = frozenset({"user_id", "charged_to", "refunded_to"})
+USERS = frozenset({"user_id", "booked_to", "refunded_to"})
 """Columns that hold user ids."""
 _DIGITS = 12
 

@@ -78,7 +78,7 @@ OF_JOBS = (
         check="wrong_user",
         title="a charge or refund of a job went to somebody other than the job's user",
         broken="users_differ",
-        shown=(*_PAID, "charged_to", "refunded_to"),
+        shown=(*_PAID, "booked_to"),
         credits="refunded",
         credits_mean="refunded for these jobs",
     ),
@@ -86,7 +86,7 @@ OF_JOBS = (
         check="orphan_job",
         title="a charge or refund names a job that does not exist",
         broken="NOT known",
-        shown=("job_id", "charged", "charged_to", "refunds", "refunded", "refunded_to"),
+        shown=("job_id", "charged", "refunds", "refunded", "booked_to"),
     ),
     Rule(
         check="refund_below_charge",
@@ -95,6 +95,13 @@ OF_JOBS = (
         shown=_PAID,
         credits="charged - refunded",
         credits_mean="kept",
+        level=Level.WARNING,
+    ),
+    Rule(
+        check="completed_without_charge",
+        title="a job was completed that nobody was charged for: it was free, or the mapping lacks a type of charge",
+        broken="completed AND charges = 0",
+        shown=("job_id", "user_id", "status"),
         level=Level.WARNING,
     ),
     Rule(
@@ -122,6 +129,22 @@ SIGN = Rule(
     title="a charge gives money, or a refund takes it",
     broken="(charge AND amount >= 0) OR (refund AND amount <= 0)",
     shown=_ROW,
+)
+NO_JOB = Rule(
+    check="no_job_id",
+    title="a charge or refund names no job: what is checked by job knows nothing of it",
+    broken="(charge OR refund) AND job_id IS NULL",
+    shown=_ROW,
+    credits="abs(amount)",
+    credits_mean="in all",
+    level=Level.WARNING,
+)
+INCOMPLETE = Rule(
+    check="incomplete_row",
+    title="a ledger row lacks its user, type, amount, or a balance that it should say: it cannot be judged",
+    broken="incomplete",
+    shown=(*_ROW, "balance_before", "balance_after"),
+    level=Level.WARNING,
 )
 ARITHMETIC = Rule(
     check="ledger_arithmetic",
@@ -152,7 +175,7 @@ NEGATIVE_ROW = Rule(
 BALANCE = Rule(
     check="balance_matches_ledger",
     title="a balance is not what the user's ledger ends with",
-    broken="balance <> closing",
+    broken="has_balance AND closing IS NOT NULL AND balance IS DISTINCT FROM closing",
     shown=("user_id", "balance", "closing", "moved", "entries"),
     credits="balance - closing",
     credits_mean="in all, more than the ledger says",
@@ -160,7 +183,7 @@ BALANCE = Rule(
 ORPHAN_USER = Rule(
     check="orphan_user",
     title="the ledger has rows of a user who has no balance",
-    broken="balance IS NULL",
+    broken="NOT has_balance",
     shown=("user_id", "closing", "moved", "entries"),
 )
 NEGATIVE_BALANCE = Rule(

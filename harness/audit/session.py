@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from harness.db import ANSWER_BOUND_S, connect, one_line
@@ -15,6 +16,7 @@ from harness.targets.protocol import Target
 
 APPLICATION = "refund-harness audit"
 _LOCK_TIMEOUT_S = 5
+_CANCEL_S = 5.0
 _SPARE_S = 30.0
 """A server that does not keep to its own timeout is left after so many seconds more."""
 
@@ -32,7 +34,7 @@ class Reading:
     def rows(self, query: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows of ``query``. Raises `TookTooLong`, `UsageError` (what may not be read), `TargetError`."""
         try:
-            with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
+            with self.connection.transaction(), self._ended(), self.connection.cursor(row_factory=dict_row) as cursor:
                 return cursor.execute(query.encode(), values, prepare=False).fetchall()
         except psycopg.errors.QueryCanceled as error:
             # The server says the same state for a timeout, for a replica's conflict, and for somebody's cancel.
@@ -42,6 +44,18 @@ class Reading:
             raise _in_words(error) from None
         except psycopg.Error as error:
             raise _in_words(error) from None
+
+    @contextmanager
+    def _ended(self) -> Iterator[None]:
+        """When whoever asked goes (SIGTERM), the server must not work on for nobody: it would not notice for long."""
+        try:
+            yield
+        except BaseException:
+            if self.connection.info.transaction_status is TransactionStatus.ACTIVE:
+                with suppress(psycopg.Error):
+                    self.connection.cancel_safe(timeout=_CANCEL_S)
+                self.connection.close()
+            raise
 
 
 @contextmanager

@@ -82,10 +82,7 @@ def _jobs(ledger: Ledger, stuck_s: int) -> Source:
          coalesce(-sum(e.amount) FILTER (WHERE e.charge), 0) AS charged,
          count(*) FILTER (WHERE e.refund) AS refunds,
          coalesce(sum(e.amount) FILTER (WHERE e.refund), 0) AS refunded,
-         min(e.user_text) FILTER (WHERE e.charge) AS charged_first,
-         max(e.user_text) FILTER (WHERE e.charge) AS charged_last,
-         min(e.user_text) FILTER (WHERE e.refund) AS refunded_first,
-         max(e.user_text) FILTER (WHERE e.refund) AS refunded_last,
+         min(e.user_text) AS first_user, max(e.user_text) AS last_user,
          {last} AS last_refund_at
   FROM (SELECT n.*, n.user_id::text COLLATE "C" AS user_text FROM entries AS n) AS e
   WHERE (e.charge OR e.refund) AND e.job_id IS NOT NULL
@@ -94,13 +91,8 @@ def _jobs(ledger: Ledger, stuck_s: int) -> Source:
   SELECT coalesce(j.job_id, f.job_id) AS job_id, j.user_id, j.status, j.failed, j.completed, j.started_at,
          j.job_id IS NOT NULL AS known, coalesce(f.charges, 0) AS charges, coalesce(f.charged, 0) AS charged,
          coalesce(f.refunds, 0) AS refunds, coalesce(f.refunded, 0) AS refunded, f.last_refund_at,
-         ARRAY[f.charged_first, nullif(f.charged_last, f.charged_first)] AS charged_to,
-         ARRAY[f.refunded_first, nullif(f.refunded_last, f.refunded_first)] AS refunded_to,
-         f.job_id IS NOT NULL AND (
-           f.charged_first <> f.charged_last OR f.refunded_first <> f.refunded_last
-           OR j.user_id::text <> f.charged_first
-           OR coalesce(j.user_id::text, f.charged_first) <> f.refunded_first
-         ) AS users_differ,
+         ARRAY[f.first_user, nullif(f.last_user, f.first_user)] AS booked_to,
+         f.first_user <> f.last_user OR j.user_id::text <> f.first_user AS users_differ,
          NOT j.listed AS status_unknown,
          {stuck} AS stuck
   FROM jobs AS j FULL JOIN facts AS f ON f.job_id = j.job_id
@@ -111,12 +103,14 @@ def _jobs(ledger: Ledger, stuck_s: int) -> Source:
 
 def _entries(ledger: Ledger) -> Source:
     before = "lag(e.balance_after) OVER (PARTITION BY e.user_id ORDER BY e.seq)" if ledger.ordered else "NULL"
+    unsaid = " OR e.balance_before IS NULL OR e.balance_after IS NULL" if ledger.chained else ""
     ctes = f"""entries AS NOT MATERIALIZED ({ledger.entries}), source AS (
   SELECT e.user_id, e.seq, e.type, e.job_id, e.amount, e.charge, e.refund, e.balance_before, e.balance_after,
-         ({before})::{ledger.number} AS expected_before
+         ({before})::{ledger.number} AS expected_before,
+         e.user_id IS NULL OR e.type IS NULL OR e.amount IS NULL{unsaid} AS incomplete
   FROM entries AS e
 )"""
-    found: tuple[Rule, ...] = (rules.SIGN,)
+    found: tuple[Rule, ...] = (rules.SIGN, rules.NO_JOB, rules.INCOMPLETE)
     if ledger.chained:
         found += (rules.ARITHMETIC, rules.NEGATIVE_ROW)
         found += (rules.CHAIN,) if ledger.ordered else ()
@@ -139,7 +133,8 @@ def _users(ledger: Ledger) -> Source:
 
 
 _SUMMED = """source AS (
-  SELECT coalesce(b.user_id, t.user_id) AS user_id, b.balance, coalesce(t.entries, 0) AS entries,
+  SELECT coalesce(b.user_id, t.user_id) AS user_id, b.user_id IS NOT NULL AS has_balance, b.balance,
+         coalesce(t.entries, 0) AS entries,
          coalesce(t.moved, 0) AS moved, coalesce(t.moved, 0) AS closing
   FROM balances AS b FULL JOIN (
     SELECT e.user_id, count(*) AS entries, sum(e.amount) AS moved FROM entries AS e GROUP BY e.user_id
@@ -147,7 +142,8 @@ _SUMMED = """source AS (
 )"""
 # The greatest pair (seq, after) is the last row: an aggregate that can be hashed, where DISTINCT ON would sort.
 _ORDERED = """source AS (
-  SELECT coalesce(b.user_id, t.user_id) AS user_id, b.balance, coalesce(t.entries, 0) AS entries,
+  SELECT coalesce(b.user_id, t.user_id) AS user_id, b.user_id IS NOT NULL AS has_balance, b.balance,
+         coalesce(t.entries, 0) AS entries,
          coalesce(t.moved, 0) AS moved, coalesce(t.closing, 0) AS closing
   FROM balances AS b FULL JOIN (
     SELECT e.user_id, count(*) AS entries, sum(e.amount) AS moved,
@@ -174,7 +170,8 @@ _UNORDERED = """loose AS (
          min(e.balance_after) AS lowest
   FROM entries AS e LEFT JOIN balances AS b ON b.user_id = e.user_id GROUP BY e.user_id
 ), source AS (
-  SELECT coalesce(b.user_id, t.user_id) AS user_id, b.balance, coalesce(t.entries, 0) AS entries,
+  SELECT coalesce(b.user_id, t.user_id) AS user_id, b.user_id IS NOT NULL AS has_balance, b.balance,
+         coalesce(t.entries, 0) AS entries,
          coalesce(t.moved, 0) AS moved, coalesce(n.starts, 0) AS starts,
          CASE WHEN n.starts > 1 THEN NULL  -- nobody can tell where it ends, and the broken chain is the finding
               WHEN n.starts = 1 THEN n.closing

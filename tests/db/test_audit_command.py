@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jsonschema
@@ -15,6 +17,7 @@ from audit_ledgers import CATCH_UP, PLANTS, uuid_of
 from audits import Ledgers, audited
 
 from harness.audit.mapping import read_mapping
+from harness.cli import _run as run
 from harness.errors import UsageError
 from harness.report.audit_json import SCHEMA_FILE
 from harness.targets.databases import Databases
@@ -59,12 +62,13 @@ def test_findings_are_1_and_nobody_is_named(ledgers: Ledgers, tmp_path: Path) ->
         assert "bull:7:3a" in text
 
 
-def test_nothing_found_is_0(ledgers: Ledgers, tmp_path: Path) -> None:
+def test_nothing_found_is_0(ledgers: Ledgers, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = ledgers.dsn(ledgers.opened(20))
-    done = audit_command("--target", where, "--out", str(tmp_path), "--show-ids", "-v")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "✓ Nothing wrong in " in done.stdout
-    assert uuid_of(7) in done.stdout  # among the highest balances
+    assert run(["audit", "--target", where, "--out", str(tmp_path), "--show-ids", "-v"]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert "✓ Nothing wrong in " in told.out
+    assert uuid_of(7) in told.out  # among the highest balances
 
 
 @pytest.mark.parametrize(
@@ -78,14 +82,43 @@ def test_nothing_found_is_0(ledgers: Ledgers, tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_folder(
-    arguments: tuple[str, ...], code: int, message: str, tmp_path: Path
-) -> None:
-    done = audit_command(*arguments, "--out", str(tmp_path / "r"))
-    assert done.returncode == code
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert SECRET not in done.stderr + done.stdout
+    arguments: tuple[str, ...], code: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("X", "postgresql://nobody@localhost:1/x")
+    assert run(["audit", *arguments, "--out", str(tmp_path / "r")]) == code
+    told = capsys.readouterr()
+    assert message in told.err
+    assert told.err.count("\n") == 1
+    assert SECRET not in told.err + told.out
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_query_too(number: signal.Signals, code: int, ledgers: Ledgers, tmp_path: Path) -> None:
+    connection = ledgers.opened(20, SLOW)
+    under_way = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'refund-harness audit'"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "audit", "--target", ledgers.dsn(connection), "--out", str(tmp_path)],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    wait_for(lambda: connection.execute(f"{under_way} AND state = 'active'").fetchone() == (1,))
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    wait_for(lambda: connection.execute(under_way).fetchone() == (0,))
+    assert [p for p in tmp_path.iterdir() if p.is_dir()] == []
+
+
+SLOW = """ALTER TABLE public.story_jobs RENAME TO kept;
+CREATE VIEW public.story_jobs AS SELECT k.* FROM public.kept AS k WHERE pg_sleep(600) IS NOT NULL"""
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 MISSING = """CREATE TABLE public.story_jobs (job_id text, user_id uuid, status text);

@@ -127,17 +127,17 @@ def test_equal_audits_make_equal_bytes() -> None:
 
 
 def test_users_are_hashed_alike_within_an_audit_and_differently_in_the_next() -> None:
-    row = {"user_id": ALICE, "job_id": f"story:{ALICE}:17", "charged_to": [ALICE, None], "amount": 5}
-    columns = ("user_id", "job_id", "charged_to", "amount")
+    row = {"user_id": ALICE, "job_id": f"story:{ALICE}:17", "booked_to": [ALICE, None], "amount": 5}
+    columns = ("user_id", "job_id", "booked_to", "amount")
     one, other = Identities(show=False), Identities(show=False)
     found = one.row(row, columns)
     assert ALICE not in json.dumps(found)
     assert found["job_id"] == f"story:{found['user_id']}:17"
-    assert found["charged_to"] == [found["user_id"]]
+    assert found["booked_to"] == [found["user_id"]]
     assert found["amount"] == 5
     assert one.row(row, columns) == found
     assert other.row(row, columns)["user_id"] != found["user_id"]
-    assert Identities(show=True).row(row, columns) == row | {"charged_to": [ALICE]}
+    assert Identities(show=True).row(row, columns) == row | {"booked_to": [ALICE]}
 
 
 def test_a_job_id_of_another_column_does_not_leak_its_user() -> None:
