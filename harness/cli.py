@@ -264,6 +264,32 @@ def soak(
 
 
 @app.command()
+def audit(
+    target: Annotated[str, typer.Option(help="postgresql://… or env:NAME (a variable that holds a DSN)")],
+    map_: Annotated[Path | None, typer.Option("--map", help="YAML with the names of your tables and columns")] = None,
+    since: Annotated[str, typer.Option(metavar="12h|1d|2w", help="how far back the monitoring queries look")] = "1d",
+    timeout: Annotated[float, typer.Option(min=0.001, help="seconds that a query may take")] = 60.0,
+    stuck_after: Annotated[int, typer.Option(min=1, help="minutes in processing after which a job is stuck")] = 60,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="rows kept per check; all are counted")] = 50,
+    show_ids: Annotated[bool, typer.Option("--show-ids", help="user ids as they are, in place of hashes")] = False,
+    out: Out = Path("reports"),
+    json: Annotated[Path | None, typer.Option(help="also write audit.json here")] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="only what is not as it should be")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="also all rows that are kept")] = False,
+) -> int:
+    """Read-only checks of a live ledger: is the money right, and are the functions deployed as they should be?"""
+    from harness.cli_audit import Asked, run_audit
+
+    can_be_written("--json", json)
+    return run_audit(
+        Asked(
+            target=target, mapping=map_, since=since, timeout=timeout, stuck_after=stuck_after, limit=limit,
+            show_ids=show_ids, out=out, json=json, quiet=quiet, verbose=verbose,
+        )
+    )  # fmt: skip
+
+
+@app.command()
 def replay(
     file: Annotated[Path, typer.Argument(help="a saved schedule")],
     target: Target = "embedded",
@@ -353,12 +379,15 @@ def schema(
     results: Annotated[
         bool, typer.Option("--results", help="of results.json instead, for programs that read it")
     ] = False,
+    audit: Annotated[bool, typer.Option("--audit", help="of audit.json instead")] = False,
 ) -> int:
     """Print the JSON Schema of scenario files, for editors."""
-    if results:
-        from harness.report.results import SCHEMA_FILE
+    if results or audit:
+        from harness.report import audit_json
+        from harness.report import results as results_json
 
-        sys.stdout.write(SCHEMA_FILE.read_text(encoding="utf-8"))
+        file = audit_json.SCHEMA_FILE if audit else results_json.SCHEMA_FILE
+        sys.stdout.write(file.read_text(encoding="utf-8"))
         return 0
     from harness.scenario.schema import schema_text
 

@@ -55,7 +55,7 @@ def load(path: Path) -> Scenario:
     try:
         spec = ScenarioSpec.model_validate(document.data)
     except ValidationError as e:
-        raise _first_error(document, e) from None
+        raise first_error(document, e) from None
     return _Resolver(document, spec, path).scenario()
 
 
@@ -232,7 +232,7 @@ class _Resolver:
         return Order(name=spec.name, steps=steps, expect=expect)
 
 
-def _first_error(document: Document, error: ValidationError) -> ScenarioError:
+def first_error(document: Document, error: ValidationError) -> ScenarioError:
     """pydantic reports every branch of every union: the error that stands first in the file reads best."""
     found = []
     for e in error.errors(include_url=False):

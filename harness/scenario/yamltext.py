@@ -18,6 +18,8 @@ MAX_BYTES = 256 * 1024
 MAX_NODES = 20_000
 MAX_DEPTH = 40
 MAX_MESSAGE = 400
+NOUN = "a scenario file"
+NEEDS = "a scenario needs at least `version`, `name` and `workers`"
 
 _SCALARS = ("str", "int", "float", "bool", "null", "timestamp")
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
@@ -65,8 +67,9 @@ class Document:
         return _error(self.file, _place(self.text, at), message)
 
 
-def read(path: Path) -> Document:
-    """Read and parse ``path``. Raises `ScenarioError` (one line, with place) for anything wrong with it."""
+def read(path: Path, *, noun: str = NOUN, needs: str = NEEDS) -> Document:
+    """Read and parse ``path``. Raises `ScenarioError` (one line, with place) for anything wrong with it. ``noun``: what
+    it is, for messages; ``needs``: what must be in it."""
     file = str(path)
     try:
         mode = path.stat().st_mode
@@ -79,17 +82,17 @@ def read(path: Path) -> Document:
     except (OSError, ValueError) as e:
         raise _error(file, (1, 1), f"cannot be read: {getattr(e, 'strerror', None) or e}") from None
     if len(raw) > MAX_BYTES:
-        raise _error(file, (1, 1), f"larger than {MAX_BYTES // 1024} KiB: not a scenario file")
+        raise _error(file, (1, 1), f"larger than {MAX_BYTES // 1024} KiB: not {noun}")
     raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode()
     except UnicodeDecodeError as e:
         good = raw[: e.start].decode()
         raise _error(file, _place(good, len(good)), f"not UTF-8: byte 0x{raw[e.start]:02x}") from None
-    return parse(file, text)
+    return parse(file, text, noun=noun, needs=needs)
 
 
-def parse(file: str, text: str) -> Document:
+def parse(file: str, text: str, *, noun: str = NOUN, needs: str = NEEDS) -> Document:
     """Parse one YAML document. Raises `ScenarioError`."""
     from ruamel.yaml import YAML
     from ruamel.yaml.composer import MaxDepthExceededError
@@ -97,7 +100,7 @@ def parse(file: str, text: str) -> Document:
     from ruamel.yaml.reader import ReaderError
 
     if old := _OLD_YAML.search(text):
-        raise _error(file, _place(text, old.start()), f"{old[0]}: a scenario file is YAML 1.2")
+        raise _error(file, _place(text, old.start()), f"{old[0]}: {noun} is YAML 1.2")
     document = Document(file=file, text=text, data=None)
     yaml = YAML(typ="safe", pure=True)
     yaml.max_depth = MAX_DEPTH + 1
@@ -109,7 +112,7 @@ def parse(file: str, text: str) -> Document:
     except MarkedYAMLError as e:
         problem = e.problem or e.context
         if problem == "but found another document":
-            raise _marked(file, e.problem_mark, "a second document: a scenario file holds one") from None
+            raise _marked(file, e.problem_mark, f"a second document: {noun} holds one") from None
         raise _marked(file, e.problem_mark or e.context_mark, f"not YAML: {problem}") from None
     except ReaderError as e:
         message = f"not YAML: character #x{e.character:04x} is not allowed"
@@ -119,7 +122,7 @@ def parse(file: str, text: str) -> Document:
     except RecursionError:
         raise _error(file, (1, 1), _TOO_DEEP) from None
     if node is None:
-        raise _error(file, (1, 1), "empty: a scenario needs at least `version`, `name` and `workers`")
+        raise _error(file, (1, 1), f"empty: {needs}")
     _Builder(document).build(node)
     return document
 

@@ -60,12 +60,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"tally", "shards"},
     "mutation": {"model"},
     "soaked": {"model"},
+    "audited": {"model"},
+    "audit": {"errors", "model", "audited", "scenario", "db", "targets"},
     "soak": {"errors", "model", "soaked", "resources", "sqltext", "scenario", "db", "targets", "driver"}
     | {"campaign", "run"},
     "fates": {"model", "sqltext"},
     "mutants": {"errors", "model", "resources", "mutation", "fates", "sqltext", "scenario", "db", "catalog", "targets"}
     | {"strategies", "driver", "checks", "stage", "campaign", "shards", "matrix"},
-    "report": {"errors", "files", "model", "mutation", "fates", "soaked"},
+    "report": {"errors", "files", "model", "mutation", "fates", "soaked", "audited"},
     "draw": {
         "errors",
         "model",
@@ -87,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 WIRING = {
     "api",
     "cli",
+    "cli_audit",
     "cli_ending",
     "cli_mutants",
     "cli_report",

@@ -1,0 +1,93 @@
+"""The page of an audit: one self-contained `index.html` that needs no network and no JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.audited import AuditResult, Checked, Monitored, Part
+from harness.files import write_atomically
+from harness.model import Row, Verdict
+from harness.report.audit import headline, monitored_line, seen, symbol
+from harness.report.text import clean, one_line, value_text
+from harness.report.words import plural, seconds, server_words
+
+INDEX = "index.html"
+_BADGES = {Verdict.PASS: ("✓", "pass"), Verdict.VIOLATION: ("✗", "findings"), Verdict.ERROR: ("!", "not whole")}
+_KINDS = {"✓": "pass", "✗": "violation", "!": "inconclusive", "?": "error"}
+_WORDS = {"✓": "as it should be", "✗": "finding", "!": "warning", "?": "not looked at"}
+
+
+def write_page(result: AuditResult, folder: Path) -> Path:
+    """Write the page into ``folder``, which exists; its path."""
+    write_atomically(folder / INDEX, audit_html(result).encode("utf-8", "backslashreplace"))
+    return folder / INDEX
+
+
+def audit_html(result: AuditResult) -> str:
+    """The whole page. Every text is escaped and freed of control characters."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def finalize(value: object) -> object:
+        return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = Environment(
+        loader=PackageLoader("harness.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, finalize=finalize,
+    )  # fmt: skip
+    return environment.get_template("audit.html.j2").render(_page(result))
+
+
+def _page(result: AuditResult) -> dict[str, Any]:
+    mark, label = _BADGES[result.verdict]
+    views = [_view(c) for c in result.checks]
+    return {
+        "version": __version__,
+        "verdict": {"kind": result.verdict.value, "symbol": mark, "label": label},
+        "headline": headline(result),
+        "facts": [
+            ("Server", server_words(result.server_version)),
+            ("Database", one_line(result.database, 200)),
+            ("Snapshot", f"{result.taken_at}{', a replica' if result.standby else ''}"),
+            ("Elapsed", seconds(result.elapsed_s)),
+            *(
+                (one_line(t.name, 130), "not counted" if t.rows < 0 else plural(t.rows, "row"))
+                for t in result.tables
+            ),
+        ],
+        "broken": [view for view in views if view["table"]["rows"]],
+        "parts": [
+            ("Ledger", [v for v in views if v["part"] is Part.LEDGER]),
+            ("Deployment", [v for v in views if v["part"] is Part.DEPLOY]),
+        ],
+        "monitored": [_monitored(m) for m in result.monitored],
+        "hidden": result.hidden,
+    }  # fmt: skip
+
+
+def _view(checked: Checked) -> dict[str, Any]:
+    mark = symbol(checked)
+    return {
+        "part": checked.part,
+        "check": checked.check,
+        "title": checked.title,
+        "seen": seen(checked),
+        "badge": {"kind": _KINDS[mark], "symbol": mark, "label": _WORDS[mark]},
+        "table": _table(checked.rows, checked.total),
+    }
+
+
+def _monitored(monitored: Monitored) -> dict[str, Any]:
+    return {"line": monitored_line(monitored), "table": _table(monitored.rows, monitored.total)}
+
+
+def _table(rows: Sequence[Row], total: int) -> dict[str, Any]:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return {
+        "columns": columns,
+        "rows": [[value_text(row.get(name), 200) for name in columns] for row in rows],
+        "more": plural(total - len(rows), "more row") if total > len(rows) else "",
+    }
