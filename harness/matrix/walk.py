@@ -159,6 +159,8 @@ class Walk:
             without=tuple(sorted(found.without)),
         )
         self.examples.append(example)  # whatever becomes of what explains it
+        if not self.options.explain:
+            return
 
         def save(execution: Execution) -> str:
             return save_passing(
