@@ -50,7 +50,8 @@ class Options:
     exact orders and followed choices). ``deadline``: clock reading (`time.monotonic`) at which to stop, None: never.
     ``stop``: asks every campaign to end after the execution it is in. ``watch``: is shown every execution that counts
     (not those of replays and shrinking), once it was judged. ``faults``: names of faults to strike every scenario with
-    (none: those that a scenario names itself). ``levels``: names of isolation levels, likewise."""
+    (none: those that a scenario names itself). ``levels``: names of isolation levels, likewise. ``explain``: look for
+    what explains a violation, which costs executions beside the campaign; nobody reads it of a mutant."""
 
     seed: int = 0
     strategy: str | None = None
@@ -62,6 +63,7 @@ class Options:
     watch: Callable[[Context], None] | None = None
     faults: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
+    explain: bool = True
 
     @property
     def out_of_time(self) -> bool:
@@ -312,7 +314,8 @@ class _Campaign:
                     story=found.story,
                 )
             )
-            self._tell(found, index, stage)
+            if self.options.explain:
+                self._tell(found, index, stage)
         return not expected or expected <= known | checks
 
     def _tell(self, found: Found, index: int, stage: Stage) -> None:

@@ -160,6 +160,8 @@ class Walk:
             story=found.story,
         )
         self.examples.append(example)  # whatever becomes of what explains it
+        if not self.options.explain:
+            return
 
         def save(execution: Execution) -> str:
             return save_passing(

@@ -32,7 +32,7 @@ def searched(
     scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool, options: Options, outcomes: Outcomes
 ) -> ScenarioResult:
     """The campaign of one system; its outcomes go to ``outcomes``."""
-    options = replace(options, folder=None, watch=outcomes.add, require_exhausted=False)
+    options = replace(options, folder=None, watch=outcomes.add, require_exhausted=False, explain=False)
     stages = Stages(scenario, target, databases, pool)
     try:
         return run_campaign(scenario, stages, options, Silent(), target.server_version)

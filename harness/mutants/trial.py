@@ -94,7 +94,7 @@ def alone(
             name=scenario.name, file=str(path), verdict=Verdict.INCONCLUSIVE, exhausted=False, schedules=0,
             elapsed_s=0.0, meaning=NOT_REACHED, reached=False,
         )  # fmt: skip
-    options = Options(seed=seed, deadline=limits.deadline, stop=limits.stop)
+    options = Options(seed=seed, deadline=limits.deadline, stop=limits.stop, explain=False)
     begin = time.monotonic()
     try:
         with answering(), closing(Stages(scenario, target, databases, pool)) as stages:
@@ -141,7 +141,7 @@ def _searched(
 ) -> Trial:
     stages.of(scenario.interleavings[0])  # made now, so that its time does not count
     watch = _Watch()
-    options = Options(seed=seed, folder=folder, deadline=limits.deadline, stop=limits.stop, watch=watch)
+    options = Options(seed=seed, folder=folder, deadline=limits.deadline, stop=limits.stop, watch=watch, explain=False)
     result = run_campaign(scenario, stages, options, Silent(), target.server_version)
     if strategy != PLAIN:
         result = _struck(result, scenario, stages, options, target)

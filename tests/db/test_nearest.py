@@ -108,6 +108,8 @@ def test_the_same_again_and_the_campaign_counts_none_of_it(target: EmbeddedTarge
     [one], [two] = (ran(target, tmp_path, file) for _ in range(2))
     assert choices(nearest_of(one).execution) == choices(nearest_of(two).execution)
     assert (one.schedules, one.checks) == (two.schedules, two.checks)
+    [three] = ran(target, tmp_path, file, explain=False)
+    assert three.counterexamples[0].story.nearest is None
     assert nearest_of(one).execution.number == one.counterexamples[0].execution.number < one.schedules
 
 
