@@ -67,7 +67,7 @@ def headline(found: Comparison) -> str:
 def _table(rows: Sequence[Change]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in HEAD:
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title == HEAD[0])
     for change in rows:
         name, what, *figures = _cells(change)
         table.add_row(Text(name), Text(what, style=_STYLES.get(change.kind, "")), *map(Text, figures))

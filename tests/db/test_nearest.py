@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.campaign import Options
+from harness.cli import _run, _summary
 from harness.model import Execution, Nearest, ScenarioResult
 from harness.replay import read_saved, replay, scenario_of
 from harness.run import SilentReporter, run_scenarios
@@ -77,7 +75,9 @@ def test_the_double_refund_is_right_when_the_retry_looks_one_step_later(target: 
     assert right.execution.history.closing["user_balances"][0]["balance"] == 5000
 
 
-def test_it_is_saved_and_replayed_and_no_regression(target: EmbeddedTarget, tmp_path: Path) -> None:
+def test_it_is_saved_and_replayed_and_no_regression(
+    target: EmbeddedTarget, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     body = """\
 workers:
   one: {statements: ["SELECT look_and_pay()"]}
@@ -96,10 +96,11 @@ orders: [auto]
     again = replay(saved, scenario_of(saved, path), target, times=1)
     assert (again.violations, again.reproduced, again.adapted) == ((), 0, False)
     assert choices(again.execution) == choices(right.execution)
-    command = [sys.executable, "-m", "harness", "replay", str(path)]
-    done = subprocess.run([*command, "--as-scenario", str(tmp_path / "x.yaml")], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"harness: .*violates nothing.*\n", done.stderr)
+    assert _summary(again, saved, saved.server) == "violates nothing, as saved"
+    assert _run(["replay", str(path), "--as-scenario", str(tmp_path / "x.yaml")]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert "violates nothing" in said.err
     assert not (tmp_path / "x.yaml").exists()
 
 
@@ -197,3 +198,4 @@ orders: [auto]
     again = replay(saved, scenario_of(saved, path), target, times=1)
     assert (again.reproduced, again.adapted) == (1, True)
     assert {v.check for v in again.violations} >= {"paid_once"}
+    assert _summary(again, saved, saved.server).startswith("violated nothing when it was saved (adapted")

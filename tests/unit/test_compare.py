@@ -219,6 +219,3 @@ def test_the_command_says_it_where_only_ascii_can_be_shown(tmp_path: Path) -> No
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (1, "")
     assert "turned red (pass ? violation)" in done.stdout
-    for extra, said in ((["--junit", "j.xml"], "--junit does not go with --compare: j.xml"),):
-        done = subprocess.run([*command, *extra], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"harness: {said}\n")
