@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from harness.causes import reasons_of
 from harness.checks import judge
 from harness.checks.protocol import Context
 from harness.checks.vacuity import changed, overlapped
@@ -26,6 +27,7 @@ from harness.model import (
     ScenarioResult,
     Schedule,
     Search,
+    Story,
     Verdict,
     Violation,
 )
@@ -266,6 +268,7 @@ class _Campaign:
                     replay=replay,
                     without=tuple(sorted(found.without)),
                     found_in=execution.schedule,
+                    story=Story(reasons=reasons_of(found.execution, found.violations, self.stages.isolation)),
                 )
             )
         return not expected or expected <= known | checks

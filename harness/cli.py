@@ -274,8 +274,9 @@ def replay(
 ) -> int:
     """Carry out a saved counterexample again, exactly."""
     from harness.regression import write_regression
-    from harness.replay import read_saved, replay, scenario_of
+    from harness.replay import replay, scenario_of
     from harness.report.replayed import print_replay
+    from harness.schedule import read_saved
     from harness.targets import open_target
 
     saved = read_saved(file)
@@ -295,6 +296,16 @@ def replay(
         version = server.server_version
     print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved.server, version))
     return 1 if result.reproduced else 0
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="a saved schedule, or the history beside it")],
+) -> int:
+    """Explain a saved counterexample: what was violated, the timeline, why. Needs no server."""
+    from harness.cli_explain import explain_file
+
+    return explain_file(file)
 
 
 @app.command("list")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.files import write_atomically
-from harness.model import Execution, Scenario, Violation
+from harness.model import Event, Execution, Scenario, Violation
 from harness.schedule import SavedSchedule, encode
 
 
@@ -45,18 +45,26 @@ def save_counterexample(
         case=case,
     )
     write_atomically(path, encode(saved).encode())
-    save_history(path.with_suffix(".history.jsonl"), execution)
+    save_history(path.with_suffix(".history.jsonl"), execution, violations)
     return str(path)
 
 
-def save_history(path: Path, execution: Execution) -> None:
-    """One event a line, without empty fields; the opening ledger first, the closing one last."""
+def save_history(path: Path, execution: Execution, violations: Sequence[Violation] = ()) -> None:
+    """One event a line, without empty fields; the opening ledger first, the closing one and what was violated last.
+    `recorded.read_history` reads it back."""
     history = execution.history
     lines: list[dict[str, Any]] = [{"kind": "opening", "execution": execution.number, "ledger": history.opening}]
     for event in history.events:
-        fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
-        lines.append({k: v for k, v in fields.items() if v not in (None, "", ())})
+        lines.append(_filled(event))
     left = dataclasses.asdict(history.liveness)
     lines.append({"kind": "closing", "ledger": history.closing, **{k: v for k, v in left.items() if v}})
+    lines += [{"kind": "violation", **_filled(violation)} for violation in violations]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     write_atomically(path, text.encode())
+
+
+def _filled(value: Event | Violation) -> dict[str, Any]:
+    """The fields that are not empty: those that are have that for their default."""
+    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    empty = {f.name: f.default for f in dataclasses.fields(value) if f.default in (None, "", ())}
+    return {k: v for k, v in fields.items() if k not in empty or v != empty[k]}

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from harness.campaign import Options
 from harness.cases.single import single
+from harness.causes import reasons_of
 from harness.checks import judge
 from harness.checks.answers import answer_of
 from harness.checks.single_call import answered, found
 from harness.found import Found, kept
-from harness.model import Case, CaseResult, Counterexample, Execution, Scenario, Violation
+from harness.model import Case, CaseResult, Counterexample, Execution, Scenario, Story, Violation
 from harness.saving import save_counterexample, save_history
 from harness.stage import Stage, Stages
 from harness.strategies.serial import Serial
@@ -98,6 +99,7 @@ class Walk:
                     execution=confirmed.execution,
                     violations=confirmed.violations,
                     replay=replay,
+                    story=Story(reasons=reasons_of(confirmed.execution, confirmed.violations)),
                 )
             )
         return replay

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hypothesis
 
+from harness.causes import reasons_of
 from harness.checks import judge
 from harness.draw.case import Case
 from harness.draw.runtime import runtime
@@ -17,7 +18,7 @@ from harness.draw.written import write_case
 from harness.errors import HarnessError
 from harness.found import confirmed
 from harness.matrix.strikable import strikable
-from harness.model import Counterexample, Decision, EventKind, Execution
+from harness.model import Counterexample, Decision, EventKind, Execution, Story
 from harness.report.explained import counterexample_text
 from harness.stage import Stage
 from harness.strategies.drawn import Drawn
@@ -61,8 +62,9 @@ def check(case: Case, *, name: str | None = None, out: Path | None = OUT) -> Exe
         raise
     title = name or _test_name() or case.system.name
     example = Counterexample(
-        scenario=title, execution=found.execution, violations=found.violations, replay="", found_in=execution.schedule
-    )
+        scenario=title, execution=found.execution, violations=found.violations, replay="", found_in=execution.schedule,
+        story=Story(reasons=reasons_of(found.execution, found.violations)),
+    )  # fmt: skip
     if out is not None:
         path = write_case(case, out, title, run.server_version, found.execution, found.violations)
         example = replace(example, replay=path)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from harness.campaign import Options
+from harness.causes import reasons_of
 from harness.found import Found, kept
 from harness.matrix import searched
 from harness.matrix.drawn import EXECUTIONS, SEARCHED, Drawing
@@ -22,6 +23,7 @@ from harness.model import (
     FaultMatrix,
     FaultOutcome,
     Scenario,
+    Story,
     Worker,
 )
 from harness.saving import save_counterexample
@@ -155,5 +157,6 @@ class Walk:
                     violations=found.violations,
                     replay=replay,
                     without=tuple(sorted(found.without)),
+                    story=Story(reasons=reasons_of(found.execution, found.violations)),
                 )
             )

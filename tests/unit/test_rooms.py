@@ -39,16 +39,31 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tally": {"model", "coverage"},
     "meaning": {"model", "checks", "tally"},
     "saving": {"files", "model", "schedule"},
+    "recorded": {"errors", "model"},
+    "causes": {"model", "sqltext"},
     "shrink": {"model", "schedule"},
     "wire": {"errors"},
     "points": {"model", "sqltext", "gating", "driver"},
     "stage": {"errors", "model", "sqltext", "catalog", "gating", "points", "targets", "strategies", "driver", "checks"},
     "crash": {"errors", "model", "driver", "targets", "stage"},
     "found": {"errors", "model", "checks", "shrink", "strategies", "driver", "stage"},
-    "campaign": {"errors", "model", "db", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"},
-    "matrix": {"errors", "model", "db", "saving", "strategies", "checks", "stage", "found", "campaign", "crash"},
+    "campaign": {"errors", "model", "db", "strategies", "causes", "checks", "tally", "meaning"}
+    | {"saving", "found", "stage"},
+    "matrix": {
+        "errors",
+        "model",
+        "db",
+        "causes",
+        "saving",
+        "strategies",
+        "checks",
+        "stage",
+        "found",
+        "campaign",
+        "crash",
+    },
     "isolation": {"errors", "model", "driver", "checks", "stage", "campaign"},
-    "cases": {"errors", "model", "checks", "tally", "saving", "strategies", "stage", "found", "campaign"},
+    "cases": {"errors", "model", "causes", "checks", "tally", "saving", "strategies", "stage", "found", "campaign"},
     "replay": {"errors", "model", "crash", "matrix", "isolation", "cases", "scenario", "schedule", "strategies"}
     | {"driver", "checks", "targets", "stage", "found"},
     "shards": {"driver"},
@@ -71,6 +86,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "targets",
         "strategies",
         "driver",
+        "causes",
         "checks",
         "saving",
         "stage",
@@ -80,7 +96,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "regression": {"errors", "files", "model", "scenario", "schedule", "report"},
 }
-WIRING = {"api", "cli", "cli_ending", "cli_mutants", "cli_report", "cli_soak", "pytest_plugin", "__main__", "__init__"}
+WIRING = {
+    "api",
+    "cli",
+    "cli_ending",
+    "cli_explain",
+    "cli_mutants",
+    "cli_report",
+    "cli_soak",
+    "pytest_plugin",
+    "__main__",
+    "__init__",
+}
 
 
 def room_of(module: str) -> str:
