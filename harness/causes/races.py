@@ -16,7 +16,7 @@ from harness.causes.changes import Change, Ledgers, What, text
 from harness.causes.rows import depends, passes, pinned, values
 from harness.causes.workers import Step, Transaction, Worker
 from harness.model import Row
-from harness.sqltext.columns import Look, Put, Source
+from harness.sqltext.access import Look, Put, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

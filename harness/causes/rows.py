@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from harness.causes.changes import Change, What, text
 from harness.model import Json, Row
-from harness.sqltext.columns import Equal, Look
+from harness.sqltext.access import Equal, Look
 
 
 def depends(look: Look, change: Change, rows: Sequence[Row], known: Sequence[frozenset[str]]) -> bool:

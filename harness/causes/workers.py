@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.model import Event, EventKind, History
-from harness.sqltext.columns import Access, access_of
+from harness.sqltext.access import Access
+from harness.sqltext.columns import access_of
 
 _LEVEL = re.compile(r"\bisolation\s+level\s+(\w+(?:\s+\w+)?)|\btransaction_isolation\W+(\w+(?:\s+\w+)?)", re.IGNORECASE)
 _SESSION = re.compile(r"\bsession\s+characteristics\b|\bdefault_transaction_isolation\b", re.IGNORECASE)
@@ -15,7 +16,9 @@ _BEGIN = re.compile(r"\s*(begin|start\s+transaction)\b", re.IGNORECASE)
 _COMMIT = re.compile(r"\s*(commit|end)\b", re.IGNORECASE)
 _ROLLBACK = re.compile(r"\s*(rollback|abort)\b(?!\s+(?:work\s+|transaction\s+)?to\b)", re.IGNORECASE)
 _NO_SNAPSHOT = re.compile(r"\s*(set|lock|savepoint|release|show|rollback)\b", re.IGNORECASE)
-_CALL = re.compile(r"\s*call\b", re.IGNORECASE)
+_CHAIN = re.compile(r"\band\s+chain\b", re.IGNORECASE)
+_PLAIN = re.compile(r"[\s(]*(select|insert|update|delete|merge|with|values|table)\b", re.IGNORECASE)
+"""What is sent together with a BEGIN of its own, wherever anything is."""
 
 
 @dataclass(slots=True)
@@ -177,9 +180,9 @@ class _Reader:
             self._explicit = True
         elif _COMMIT.match(self._sql):
             undone = (event.message or "").startswith("ROLLBACK")
-            self._ended(None if undone else event.turn)
+            self._ended(None if undone else event.turn, chain=_CHAIN.search(self._sql) is not None)
         elif _ROLLBACK.match(self._sql):
-            self._ended(None)
+            self._ended(None, chain=_CHAIN.search(self._sql) is not None)
         elif not self._explicit and not self._opens(event):
             self._ended(event.turn)
         # Its answer is known to the client, who may send what stands there.
@@ -188,9 +191,8 @@ class _Reader:
 
     def _opens(self, event: Event) -> bool:
         """Whether a commit of its own follows; where any has one, those that lack it did not get so far."""
-        return (event.worker, f"{event.step}:commit") in self._commits or (
-            bool(self._commits) and not _CALL.match(self._sql) and not event.step.endswith(":commit")
-        )
+        follows = (event.worker, f"{event.step}:commit") in self._commits
+        return follows or (bool(self._commits) and _PLAIN.match(self._sql) is not None)
 
     def _fail(self) -> None:
         if self._current is not None:
@@ -204,16 +206,11 @@ class _Reader:
             self.worker.transactions.append(self._open)
         return self._open
 
-    def _ended(self, commit: int | None) -> None:
+    def _ended(self, commit: int | None, *, chain: bool = False) -> None:
         if self._open is not None:
             self._open.commit = commit
-        self._open, self._explicit = None, False
+        self._open, self._explicit = None, chain
 
 
 def _keeps(level: str) -> bool:
     return level.lower().split(None, 1)[:1] in (["repeatable"], ["serializable"], ["repeatable_read"])
-
-
-def committed(worker: Worker) -> Iterator[Transaction]:
-    """Its transactions that were committed, or may have been."""
-    return (t for t in worker.transactions if t.commit is not None or t.unknown is not None)

@@ -7,86 +7,19 @@ triggers and views; `footprints` knows them, without columns.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any, ClassVar
 
+from harness.sqltext.access import Access, Equal, Look, Put, Source
+from harness.sqltext.nodes import aggregates, alias_of, bare_name, children, conjuncts, enum_name, literal_in, unwrapped
 from harness.sqltext.parse import parse
 from harness.sqltext.plheads import as_sql
 from harness.sqltext.variables import SqlSyntaxError
 
-__all__ = ["Access", "Equal", "Look", "Put", "Source", "access_of"]
-
-_AGGREGATES = frozenset(
-    {"count", "sum", "max", "min", "avg", "bool_or", "bool_and", "every", "array_agg", "string_agg", "jsonb_agg",
-     "json_agg", "jsonb_object_agg", "json_object_agg", "bit_or", "bit_and", "any_value"}
-)  # fmt: skip
+__all__ = ["access_of"]
 
 Tables = Mapping[str, frozenset[str]]
 """Names of tables, as the caller calls them (``schema.table`` and quotes allowed), with their columns."""
-
-
-class Source(StrEnum):
-    """What a column is set to. ``OWN``: computed from what the row holds at that moment, so never stale.
-    ``CONSTANT``: a literal. ``OTHER``: variables, parameters, other rows."""
-
-    OWN = "own"
-    CONSTANT = "constant"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equal:
-    """``column = value``. ``key``: of ``column ->> 'key'`` ("": the column itself). ``value``: as text; None: that of a
-    variable or of another table's column."""
-
-    column: str
-    key: str = ""
-    value: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A look at a table. ``columns``: all that it depends on. ``equal``, ``vague``: its conditions, all of which must
-    hold; of a vague one only the columns are known. ``fresh``: rows are locked, so that they are read as they are when
-    the lock is there, not as the statement's snapshot has them.
-    ``skips``: what others have locked is passed over. ``first``: LIMIT; ``order``: columns, and whether descending;
-    ``bounded``: only some rows are taken, and it cannot be told which. ``lockable``: FOR UPDATE could stand there."""
-
-    table: str
-    columns: frozenset[str]
-    equal: tuple[Equal, ...] = ()
-    vague: tuple[frozenset[str], ...] = ()
-    fresh: bool = False
-    skips: bool = False
-    first: int | None = None
-    order: tuple[tuple[str, bool], ...] = ()
-    bounded: bool = False
-    lockable: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Put:
-    """A write. ``event``: insert, update or delete. ``columns``: of an update, what is set, and to what. ``names``: per
-    column, the variables that it is set from (``v_after``; ``r.balance`` is ``r``). ``values``: literals, as texts."""
-
-    table: str
-    event: str
-    columns: Mapping[str, Source] = field(default_factory=dict)
-    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    values: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """What a statement does. ``constants``: its literals, as texts. ``into``: the variables that take its result.
-    ``cursor``: the cursor that it opens or fetches from; the looks of a fetch are those of its opening."""
-
-    looks: tuple[Look, ...] = ()
-    puts: tuple[Put, ...] = ()
-    constants: frozenset[str] = frozenset()
-    into: frozenset[str] = frozenset()
-    cursor: str = ""
 
 
 def access_of(text: str, tables: Tables) -> Access:
@@ -121,7 +54,7 @@ class _Scope:
 class _Walk:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._by_name = {_bare(name): name for name in tables}
+        self._by_name = {bare_name(name): name for name in tables}
         self.looks: list[Look] = []
         self.puts: list[Put] = []
         self.constants: set[str] = set()
@@ -146,13 +79,13 @@ class _Walk:
             if node.HasField(name):
                 self._expression(getattr(node, name), scope)
         if node.HasField("where_clause"):
-            scope.conditions.extend(_conjuncts(node.where_clause))
+            scope.conditions.extend(conjuncts(node.where_clause))
         locked, skips = _locking(node, scope)
         looks = self._looks(scope, fresh=locked)
         order = tuple(self._order(part, scope) for part in node.sort_clause)
         if node.HasField("limit_count") or node.HasField("limit_offset"):
             looks = [self._limited(look, node, order) for look in looks]
-        lockable = not locked and not node.group_clause and not node.distinct_clause and not _aggregates(node)
+        lockable = not locked and not node.group_clause and not node.distinct_clause and not aggregates(node)
         self.looks += [replace(look, skips=skips, lockable=lockable) for look in looks]
 
     def _insert(self, node: Any, parent: _Scope | None, _: set[str] | None = None) -> None:
@@ -166,48 +99,48 @@ class _Walk:
         if node.HasField("on_conflict_clause"):
             clause = node.on_conflict_clause
             target = _Scope(scope)
-            target.tables = {_alias(node.relation): table, "excluded": None}
+            target.tables = {alias_of(node.relation): table, "excluded": None}
             if table is not None and clause.target_list:
-                put = self._update_put(table, clause.target_list, target, _alias(node.relation))
+                put = self._update_put(table, clause.target_list, target, alias_of(node.relation))
                 # What was to be inserted is computed from these.
                 names = {c: n | inserted if "excluded" in n else n for c, n in put.names.items()}
                 self.puts.append(replace(put, names=names))
 
     def _update(self, node: Any, parent: _Scope | None, _: set[str] | None = None) -> None:
         scope = _Scope(parent, self._with(node, parent))
-        table, alias = self._known(node.relation, scope), _alias(node.relation)
+        table, alias = self._known(node.relation, scope), alias_of(node.relation)
         scope.tables[alias] = table
         self._from(node.from_clause, scope)
         if table is not None:
             self.puts.append(self._update_put(table, node.target_list, scope, alias))
         if node.HasField("where_clause"):
-            scope.conditions.extend(_conjuncts(node.where_clause))
+            scope.conditions.extend(conjuncts(node.where_clause))
         self.looks += self._looks(scope, fresh={alias})
 
     def _delete(self, node: Any, parent: _Scope | None, _: set[str] | None = None) -> None:
         scope = _Scope(parent, self._with(node, parent))
-        table, alias = self._known(node.relation, scope), _alias(node.relation)
+        table, alias = self._known(node.relation, scope), alias_of(node.relation)
         scope.tables[alias] = table
         self._from(node.using_clause, scope)
         if table is not None:
             self.puts.append(Put(table=table, event="delete"))
         if node.HasField("where_clause"):
-            scope.conditions.extend(_conjuncts(node.where_clause))
+            scope.conditions.extend(conjuncts(node.where_clause))
         self.looks += self._looks(scope, fresh={alias})
 
     def _merge(self, node: Any, parent: _Scope | None, _: set[str] | None = None) -> None:
         scope = _Scope(parent, self._with(node, parent))
-        table, alias = self._known(node.relation, scope), _alias(node.relation)
+        table, alias = self._known(node.relation, scope), alias_of(node.relation)
         scope.tables[alias] = table
         self._from([node.source_relation], scope)
-        scope.conditions.extend(_conjuncts(node.join_condition))
+        scope.conditions.extend(conjuncts(node.join_condition))
         for clause in node.merge_when_clauses:
             when = clause.merge_when_clause
-            event = type(when).DESCRIPTOR.fields_by_name["command_type"].enum_type.values_by_number[when.command_type]
-            if table is not None and event.name == "CMD_UPDATE":
+            event = enum_name(when, "command_type")
+            if table is not None and event == "CMD_UPDATE":
                 self.puts.append(self._update_put(table, when.target_list, scope, alias))
-            elif table is not None and event.name in ("CMD_INSERT", "CMD_DELETE"):
-                self.puts.append(Put(table=table, event=event.name.removeprefix("CMD_").lower()))
+            elif table is not None and event in ("CMD_INSERT", "CMD_DELETE"):
+                self.puts.append(Put(table=table, event=event.removeprefix("CMD_").lower()))
         self.looks += self._looks(scope, fresh={alias})
 
     _STATEMENTS: ClassVar[Mapping[str, Any]] = {
@@ -242,7 +175,7 @@ class _Walk:
             self._expression(value, scope, variables)
             own = (alias, column) in scope.log[before:]
             names[column] = frozenset(variables)
-            if (constant := _constant(value)) is not None:
+            if (constant := literal_in(value)) is not None:
                 values[column] = constant
             columns[column] = Source.OWN if own else Source.CONSTANT if column in values else Source.OTHER
         return Put(table=table, event="update", columns=columns, names=names, values=values)
@@ -254,11 +187,11 @@ class _Walk:
             which = item.WhichOneof("node")
             node = getattr(item, which)
             if which == "range_var":
-                scope.tables[_alias(node)] = self._known(node, scope)
+                scope.tables[alias_of(node)] = self._known(node, scope)
             elif which == "join_expr":
                 self._from([node.larg, node.rarg], scope)
                 if node.HasField("quals"):
-                    scope.conditions.extend(_conjuncts(node.quals))
+                    scope.conditions.extend(conjuncts(node.quals))
             elif which == "range_subselect":
                 self._expression(node.subquery, scope)
                 scope.tables[node.alias.aliasname] = None
@@ -298,27 +231,27 @@ class _Walk:
         if condition.WhichOneof("node") != "a_expr":
             return
         node = condition.a_expr
-        if not node.name or node.name[-1].string.sval != "=" or _kind(node) != "AEXPR_OP":
+        if not node.name or node.name[-1].string.sval != "=" or enum_name(node, "kind") != "AEXPR_OP":
             return
         for mine, theirs in ((node.lexpr, node.rexpr), (node.rexpr, node.lexpr)):
             found = self._column(mine, scope)
             if found is None:
                 continue
             alias, column, key = found
-            constant = _constant(theirs)
+            constant = literal_in(theirs)
             if constant is not None:
                 yield alias, Equal(column=column, key=key, value=constant)
-            elif _unwrapped(theirs).WhichOneof("node") in ("column_ref", "param_ref"):
+            elif unwrapped(theirs).WhichOneof("node") in ("column_ref", "param_ref"):
                 yield alias, Equal(column=column, key=key)
 
     def _column(self, node: Any, scope: _Scope) -> tuple[str, str, str] | None:
         """Alias, column and JSON key of ``column`` or ``column ->> 'key'`` of this very FROM list."""
-        node, key = _unwrapped(node), ""
+        node, key = unwrapped(node), ""
         if node.WhichOneof("node") == "a_expr" and node.a_expr.name and node.a_expr.name[-1].string.sval == "->>":
-            key = _constant(node.a_expr.rexpr) or ""
+            key = literal_in(node.a_expr.rexpr) or ""
             if not key:
                 return None
-            node = _unwrapped(node.a_expr.lexpr)
+            node = unwrapped(node.a_expr.lexpr)
         if node.WhichOneof("node") != "column_ref":
             return None
         found = [(s, a, c) for s, a, c in self._resolved(node.column_ref, scope) if s is scope]
@@ -327,11 +260,10 @@ class _Walk:
     def _order(self, part: Any, scope: _Scope) -> tuple[str, bool] | None:
         self._expression(part.sort_by.node, scope)
         found = self._column(part.sort_by.node, scope)
-        direction = type(part.sort_by).DESCRIPTOR.fields_by_name["sortby_dir"].enum_type.values_by_number
-        return None if found is None else (found[1], direction[part.sort_by.sortby_dir].name == "SORTBY_DESC")
+        return None if found is None else (found[1], enum_name(part.sort_by, "sortby_dir") == "SORTBY_DESC")
 
     def _limited(self, look: Look, node: Any, order: tuple[tuple[str, bool] | None, ...]) -> Look:
-        count = _constant(node.limit_count) if node.HasField("limit_count") else None
+        count = literal_in(node.limit_count) if node.HasField("limit_count") else None
         known = [part for part in order if part is not None]
         plain = len(known) == len(order) and len(node.from_clause) == 1 and not node.HasField("limit_offset")
         if not known or not plain or count is None or not count.isdecimal():
@@ -352,7 +284,7 @@ class _Walk:
             visit(self, node, scope, variables)
             return
         if name == "A_Const":
-            constant = _constant_of(node)
+            constant = literal_in(node)
             self.constants |= {constant} if constant is not None else set()
             return
         if name == "ColumnRef":
@@ -362,7 +294,7 @@ class _Walk:
             if not found and variables is not None and node.fields:
                 variables.add(node.fields[0].string.sval)
             return
-        for child in _children(node):
+        for child in children(node):
             self._expression(child, scope, variables)
 
     def _resolved(self, node: Any, scope: _Scope | None) -> list[tuple[_Scope, str, str]]:
@@ -384,85 +316,15 @@ class _Walk:
         return []
 
 
-def _aggregates(node: Any) -> bool:
-    """Whether a SELECT computes one row of many, so far as names tell: such rows cannot be locked."""
-    if node.DESCRIPTOR.name == "FuncCall":
-        return node.agg_star or node.funcname[-1].string.sval in _AGGREGATES
-    if node.DESCRIPTOR.name == "SelectStmt":
-        return any(_aggregates(child) for child in (*node.target_list, *node.window_clause))
-    return any(_aggregates(child) for child in _children(node) if child.DESCRIPTOR.name != "SubLink")
-
-
 def _locking(node: Any, scope: _Scope) -> tuple[set[str], bool]:
     """Aliases whose rows are locked so that nobody may change them, and whether those of others are passed over."""
     locked: set[str] = set()
     skips = False
     for item in node.locking_clause:
         clause = item.locking_clause
-        fields = type(clause).DESCRIPTOR.fields_by_name
-        if fields["strength"].enum_type.values_by_number[clause.strength].name == "LCS_FORKEYSHARE":
+        if enum_name(clause, "strength") == "LCS_FORKEYSHARE":
             continue
         wanted = {r.range_var.relname for r in clause.locked_rels}
         locked |= {alias for alias in scope.tables if not wanted or alias in wanted}
-        skips |= fields["wait_policy"].enum_type.values_by_number[clause.wait_policy].name == "LockWaitSkip"
+        skips |= enum_name(clause, "wait_policy") == "LockWaitSkip"
     return locked, skips
-
-
-def _conjuncts(node: Any) -> Iterator[Any]:
-    if node.WhichOneof("node") == "bool_expr":
-        kinds = type(node.bool_expr).DESCRIPTOR.fields_by_name["boolop"].enum_type.values_by_number
-        if kinds[node.bool_expr.boolop].name == "AND_EXPR":
-            for part in node.bool_expr.args:
-                yield from _conjuncts(part)
-            return
-    yield node
-
-
-def _kind(node: Any) -> str:
-    return str(type(node).DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_number[node.kind].name)
-
-
-def _unwrapped(node: Any) -> Any:
-    while node.WhichOneof("node") == "type_cast":
-        node = node.type_cast.arg
-    return node
-
-
-def _constant(node: Any) -> str | None:
-    node = _unwrapped(node)
-    return _constant_of(node.a_const) if node.WhichOneof("node") == "a_const" else None
-
-
-def _constant_of(node: Any) -> str | None:
-    which = node.WhichOneof("val")
-    if which == "ival":
-        return str(node.ival.ival)
-    if which == "boolval":
-        return str(node.boolval.boolval).lower()
-    return str(getattr(getattr(node, which), which)) if which in ("sval", "fval") else None
-
-
-def _alias(relation: Any) -> str:
-    return str(relation.alias.aliasname if relation.HasField("alias") else relation.relname)
-
-
-def _bare(name: str) -> str:
-    """The last part of a table's name, without quotes: ``"Billing Dept"."User.Balances"`` is ``User.Balances``."""
-    if name.endswith('"'):
-        start = len(name) - 1
-        while True:
-            start = name.rindex('"', 0, start)
-            if start == 0 or name[start - 1] != '"':
-                return name[start + 1 : -1].replace('""', '"')
-            start -= 1
-    return name.rsplit(".", 1)[-1]
-
-
-def _children(node: Any) -> Iterator[Any]:
-    for descriptor, value in node.ListFields():
-        if descriptor.message_type is None:
-            continue
-        if hasattr(value, "DESCRIPTOR"):
-            yield value
-        else:
-            yield from value
