@@ -113,8 +113,8 @@ class _Reader:
                 self._ok(event)
             case EventKind.FAIL:
                 self._fail()
-            case EventKind.INFO:
-                self._transaction().unknown = event.turn
+            case EventKind.INFO if self._open is not None:
+                self._open.unknown = event.turn
                 self._ended(None)
 
     def _invoke(self, event: Event) -> None:
