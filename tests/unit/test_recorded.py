@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("histories")
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(history=HISTORIES, violations=VIOLATIONS, number=st.integers(0, 10**6))
 def test_what_is_saved_is_read_back(
     folder: Path, history: History, violations: tuple[Violation, ...], number: int
