@@ -221,6 +221,12 @@ def own(act: Act, missed: Missed) -> bool:
     )
 
 
+def hands_on(act: Act, missed: Missed) -> bool:
+    """Whether the write holds the variable that alone took what was read."""
+    into = missed.step.access.into
+    return act.put is not None and len(into) == 1 and any(names & into for names in act.put.names.values())
+
+
 def computed(act: Act, missed: Missed, left: Sequence[Change]) -> frozenset[str]:
     """The columns that the write sets to what was computed from the old value: from the variables that took it; or, of
     a number, from variables that hold nothing which the client had sent. ``left``: what the writer changed."""
@@ -233,6 +239,7 @@ def computed(act: Act, missed: Missed, left: Sequence[Change]) -> frozenset[str]
             continue
         values = [c.after[column] for c in left if c.table == put.table and c.after is not None and column in c.columns]
         numbers = [v for v in values if isinstance(v, int | float) and str(v) not in missed.step.constants]
-        if put.names.get(column, frozenset()) & missed.step.access.into or numbers:
+        names = {name.split(".")[0] for name in put.names.get(column, ())}
+        if names & missed.step.access.into or numbers:
             found.add(column)
     return frozenset(found)

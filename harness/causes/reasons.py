@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from harness.causes.changes import Ledgers, What
 from harness.causes.faults import interrupted, retried, went_on
 from harness.causes.order import one_after_the_other
-from harness.causes.races import Act, Missed, Races, computed, own
+from harness.causes.races import Act, Missed, Races, computed, hands_on, own
 from harness.causes.workers import workers_of
 from harness.model import Execution, Reason, ReasonKind, Remedy, Violation
 
 MOST = 3
-_SPEAK_FOR_THEMSELVES = frozenset({"deadlock", "liveness", "blocking", "answer", "declared_answer"})
-"""Checks whose messages say all: who waits for whom, what was left behind, what was declared."""
+_SPEAK_FOR_THEMSELVES = frozenset(
+    {"deadlock", "liveness", "blocking", "answer", "declared_answer", "execute_privilege"}
+)
+"""Checks whose messages say all: who waits for whom, what was left behind, what was declared, what roles may do."""
 _KINDS = {What.INSERT: ReasonKind.UNSEEN, What.UPDATE: ReasonKind.STALE_READ, What.DELETE: ReasonKind.GONE}
 _LOCKABLE = re.compile(r"\s*(?!(open|fetch|for|create|return|with)\b)", re.IGNORECASE)
 """Not what takes its rows later than it begins, and not what takes no FOR UPDATE."""
@@ -61,7 +63,9 @@ def _raced(races: Races, violations: Sequence[Violation]) -> Iterator[_Found]:
         acts = [a for a in races.acts[missed.worker] if _follows(a, missed)] or _stands(races, missed)
         late = [a for a in acts if a.turn >= missed.change.turn]
         added = any(own(a, missed) for a in acts) and races.same_row(missed.worker, missed.change)
-        if added and not (about and _looked_at(races, missed) == {missed.change.table}):
+        if added and (handed := [a for a in late if hands_on(a, missed)]):
+            late = handed
+        elif added and not (about and _looked_at(races, missed) == {missed.change.table}):
             continue  # what is added to the value of the moment is right whatever was read, unless that decided it
         if late:
             yield _found(races, missed, late[0], missed.columns, form=0)

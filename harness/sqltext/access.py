@@ -51,7 +51,8 @@ class Look:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Put:
     """A write. ``event``: insert, update or delete. ``columns``: of an update, what is set, and to what. ``names``: per
-    column, the variables that it is set from (``v_after``; ``r.balance`` is ``r``). ``values``: literals, as texts."""
+    column, the variables that it is set from (``v_after``, ``r.balance``); of an insert all of them, under "".
+    ``values``: literals, as texts."""
 
     table: str
     event: str

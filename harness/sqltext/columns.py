@@ -95,7 +95,7 @@ class _Walk:
         if node.HasField("select_stmt"):
             self._expression(node.select_stmt, scope, inserted)
         if table is not None:
-            self.puts.append(Put(table=table, event="insert"))
+            self.puts.append(Put(table=table, event="insert", names={"": frozenset(inserted)}))
         if node.HasField("on_conflict_clause"):
             clause = node.on_conflict_clause
             target = _Scope(scope)
@@ -103,7 +103,9 @@ class _Walk:
             if table is not None and clause.target_list:
                 put = self._update_put(table, clause.target_list, target, alias_of(node.relation))
                 # What was to be inserted is computed from these.
-                names = {c: n | inserted if "excluded" in n else n for c, n in put.names.items()}
+                names = {
+                    c: n | inserted if any(v.startswith("excluded.") for v in n) else n for c, n in put.names.items()
+                }
                 self.puts.append(replace(put, names=names))
 
     def _update(self, node: Any, parent: _Scope | None, _: set[str] | None = None) -> None:
@@ -292,7 +294,7 @@ class _Walk:
             for where, alias, column in found:
                 where.log.append((alias, column))
             if not found and variables is not None and node.fields:
-                variables.add(node.fields[0].string.sval)
+                variables.add(".".join(f.string.sval for f in node.fields))
             return
         for child in children(node):
             self._expression(child, scope, variables)

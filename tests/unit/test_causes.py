@@ -249,6 +249,27 @@ def test_what_is_added_to_the_value_of_the_moment_is_not_old() -> None:
     assert [r.kind for r in played.why("balance 30; every serial order ends with 60")] == [ReasonKind.STALE_READ]
 
 
+def test_an_old_value_that_is_handed_on_is_one_whatever_else_is_added() -> None:
+    added = "UPDATE accounts SET balance = balance - p_amount WHERE id = p_account"
+    for values, kinds in (("v_left, p_amount", [ReasonKind.STALE_READ]), ("p_account, p_amount", [])):
+        played = (
+            Played(accounts=paid(100), log=[])
+            .calls("a", "SELECT take('a', 30)")
+            .runs("a", "take:3", READS)
+            .calls("b", "SELECT take('a', 40)")
+            .runs("b", "take:4", added)
+            .answers("b")
+            .commits("b", accounts=paid(60))
+            .runs("a", "take:4", added)
+            .runs("a", "take:5", f"INSERT INTO log VALUES ({values})")
+            .answers("a")
+            .commits("a", accounts=paid(30), log=[{"before": 100, "amount": 30}])
+        )
+        told = played.why("a ledger row does not start where the last one ended")
+        assert [r.kind for r in told] == kinds
+        assert all(r.acted_turn == 6 for r in told)
+
+
 def test_a_row_that_is_locked_when_it_is_read_stays_as_it_is() -> None:
     """b waits for a's lock; the value that a reads is the one that it writes over."""
     locks = f"{READS} FOR UPDATE"

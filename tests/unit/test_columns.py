@@ -103,11 +103,11 @@ def test_what_a_column_is_set_to(value: str, source: Source) -> None:
 
 def test_writes_of_other_kinds() -> None:
     rows = access_of("UPDATE accounts SET (balance, version) = (r.balance, r.version) WHERE id = r.id", TABLES).puts[0]
-    assert rows.names == {"balance": frozenset({"r"}), "version": frozenset({"r"})}
+    assert rows.names == dict.fromkeys(("balance", "version"), frozenset({"r.balance", "r.version"}))
     upsert = "INSERT INTO accounts VALUES (p, v) ON CONFLICT (id) DO UPDATE SET balance = excluded.balance"
     inserted, updated = access_of(upsert, TABLES).puts
-    assert inserted == Put(table="accounts", event="insert")
-    assert updated.names["balance"] == {"excluded", "p", "v"}
+    assert inserted == Put(table="accounts", event="insert", names={"": frozenset({"p", "v"})})
+    assert updated.names["balance"] == {"excluded.balance", "p", "v"}
     merge = "MERGE INTO refunds r USING (SELECT 1) s ON r.job = p WHEN NOT MATCHED THEN INSERT VALUES (p, 1)"
     assert [(p.table, p.event) for p in access_of(merge, TABLES).puts] == [("refunds", "insert")]
     assert [p.event for p in access_of("DELETE FROM refunds WHERE job = 'x'", TABLES).puts] == ["delete"]
