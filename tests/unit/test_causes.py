@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import samples
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from played import Played
 
 from harness.causes import reasons_of
-from harness.model import Reason, ReasonKind, Remedy, Violation
+from harness.model import Event, EventKind, History, Reason, ReasonKind, Remedy, Violation
 from harness.report.reasons import reason_line
 
 OPEN, FAILED = {"id": "j1", "status": "open"}, {"id": "j1", "status": "failed"}
@@ -335,3 +337,36 @@ def test_checks_that_say_all_themselves_get_no_reason() -> None:
 def test_histories_without_texts_give_nothing() -> None:
     for history in (samples.double_workers_history(), samples.crash_history(), samples.hostile_history()):
         reasons_of(samples.execution(history), (Violation(check="x", message="y"),))
+
+
+TEXTS = st.sampled_from(
+    [
+        LOOKS, MARKS, PAYS, READS, "BEGIN", "BEGIN ISOLATION LEVEL SERIALIZABLE", "COMMIT", "COMMIT AND CHAIN",
+        "ROLLBACK", "SELECT * INTO r FROM jobs WHERE status = 'open' ORDER BY id DESC LIMIT 1 FOR UPDATE SKIP LOCKED",
+        "UPDATE accounts SET balance = v_left WHERE id = 'a'", "DELETE FROM jobs WHERE id = 'j1'",
+        "FETCH c INTO v_left", "OPEN c FOR SELECT balance FROM accounts", "INSERT INTO jobs VALUES ('j1', NULL)", "no SQL", "", None,
+    ]
+)  # fmt: skip
+ROW = st.dictionaries(st.sampled_from(["id", "status", "balance"]), st.none() | st.integers(0, 2) | st.just("j1"))
+LEDGERS = st.dictionaries(st.sampled_from(["jobs", "accounts"]), st.lists(ROW, max_size=3).map(tuple))
+EVENTS = st.builds(
+    Event,
+    kind=st.sampled_from(EventKind),
+    turn=st.integers(0, 3),
+    worker=st.sampled_from(["a", "b", "c"]),
+    step=st.sampled_from(["f:1", "f:1~", "s", "s:commit"]),
+    sql=TEXTS,
+    ledger=LEDGERS,
+)
+
+
+@settings(max_examples=200)
+@given(events=st.lists(EVENTS, max_size=25), opening=LEDGERS, closing=LEDGERS)
+def test_no_history_is_too_odd(events: list[Event], opening: dict[str, tuple], closing: dict[str, tuple]) -> None:  # type: ignore[type-arg]
+    """Of a violation that was found nothing may keep it from being told, and twice the same is said."""
+    ordered = tuple(sorted(events, key=lambda event: event.turn))
+    execution = samples.execution(History(events=ordered, opening=opening, closing=closing))
+    violations = (Violation(check="x", message="balance 3"),)
+    told = reasons_of(execution, violations)
+    assert told == reasons_of(execution, violations)
+    assert all(reason_line(reason) for reason in told)
