@@ -300,8 +300,9 @@ def replay(
 ) -> int:
     """Carry out a saved counterexample again, exactly."""
     from harness.regression import write_regression
-    from harness.replay import read_saved, replay, scenario_of
+    from harness.replay import replay, scenario_of
     from harness.report.replayed import print_replay
+    from harness.schedule import read_saved
     from harness.targets import open_target
 
     saved = read_saved(file)
@@ -349,6 +350,16 @@ def report(
         if given is not None:
             raise UsageError(f"{option} does not go with --compare: {given}")
     return compared(*compare, json)
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="a saved schedule, or the history beside it")],
+) -> int:
+    """Explain a saved counterexample: what was violated, the timeline, why. Needs no server."""
+    from harness.cli_explain import explain_file
+
+    return explain_file(file)
 
 
 @app.command("list")

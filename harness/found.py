@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from harness.causes import reasons_of
 from harness.checks import judge
 from harness.checks.ending import DEADLOCK
 from harness.driver.plan import Watch
@@ -51,6 +52,7 @@ def confirmed(stage: Stage, execution: Execution, order: Order | None, violation
         execution, violations = replace(again, number=execution.number), found
     violations = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in violations)
     story = told(stage.scenario, execution, moments, stage.bodies)
+    story = replace(story, reasons=reasons_of(execution, violations, stage.isolation))
     return Found(execution=execution, violations=violations, story=story)
 
 

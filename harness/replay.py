@@ -17,11 +17,13 @@ from harness.isolation import at_level
 from harness.matrix.retry import INSIDE, retried
 from harness.model import Case, Execution, Order, Scenario, Search, Violation
 from harness.scenario import load_scenario
-from harness.schedule import SavedSchedule, decode
+from harness.schedule import SavedSchedule, read_saved
 from harness.stage import Stage, Stages
 from harness.strategies.replay import Replay
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
+
+__all__ = ["ReplayResult", "read_saved", "replay", "scenario_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +36,6 @@ class ReplayResult:
     reproduced: int
     times: int
     adapted: bool
-
-
-def read_saved(path: Path) -> SavedSchedule:
-    """The saved schedule in ``path``. Raises `UsageError`."""
-    try:
-        return decode(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}:1:1: not a saved schedule: not UTF-8") from None
-    except OSError as e:
-        raise UsageError(f"{path}: cannot be read: {e.strerror}") from None
 
 
 def scenario_of(saved: SavedSchedule, path: Path) -> Scenario:

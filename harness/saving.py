@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.files import write_atomically
-from harness.model import Execution, Moment, Scenario, Violation
+from harness.model import Event, Execution, HeldLock, Liveness, Moment, Scenario, SessionMoment, Violation
 from harness.schedule import SavedSchedule, encode
 
 
@@ -46,7 +46,7 @@ def save_counterexample(
         case=case,
     )
     write_atomically(path, encode(saved).encode())
-    save_history(path.with_suffix(".history.jsonl"), execution, moments)
+    save_history(path.with_suffix(".history.jsonl"), execution, violations, moments)
     return str(path)
 
 
@@ -71,17 +71,21 @@ def save_passing(
     )
 
 
-def save_history(path: Path, execution: Execution, moments: Sequence[Moment] = ()) -> None:
-    """One event a line, without empty fields; the opening ledger first, the closing one last. Behind the events of each
-    turn that was looked at: all sessions then, with their locks."""
+def save_history(
+    path: Path, execution: Execution, violations: Sequence[Violation] = (), moments: Sequence[Moment] = ()
+) -> None:
+    """One event a line, without empty fields; the opening ledger first, the closing one and what was violated last.
+    Behind the events of each turn that was looked at: all sessions then, with their locks. `recorded.read_history`
+    reads it back."""
     history, left = execution.history, list(moments)
     lines: list[dict[str, Any]] = [{"kind": "opening", "execution": execution.number, "ledger": history.opening}]
     for event in history.events:
         while left and left[0].turn < event.turn:
             lines.append(_moment(left.pop(0)))
-        lines.append(_fields(event))
+        lines.append(_filled(event))
     lines += map(_moment, left)
-    lines.append({"kind": "closing", "ledger": history.closing, **_fields(history.liveness)})
+    lines.append({"kind": "closing", "ledger": history.closing, **_filled(history.liveness)})
+    lines += [{"kind": "violation", **_filled(violation)} for violation in violations]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     # A lone surrogate has no UTF-8 form; Python's escape for it happens to be JSON's.
     write_atomically(path, text.encode("utf-8", "backslashreplace"))
@@ -89,13 +93,14 @@ def save_history(path: Path, execution: Execution, moments: Sequence[Moment] = (
 
 def _moment(moment: Moment) -> dict[str, Any]:
     sessions = [
-        {**_fields(session), **({"locks": [_fields(lock) for lock in session.locks]} if session.locks else {})}
+        {**_filled(session), **({"locks": [_filled(lock) for lock in session.locks]} if session.locks else {})}
         for session in moment.sessions
     ]
     return {"kind": "moment", "turn": moment.turn, "sessions": sessions}
 
 
-def _fields(value: Any) -> dict[str, Any]:
-    """Those of a dataclass that hold something."""
+def _filled(value: Event | HeldLock | Liveness | SessionMoment | Violation) -> dict[str, Any]:
+    """The fields that are not empty: those that are have that for their default."""
     fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    return {name: found for name, found in fields.items() if found not in (None, "", ())}
+    empty = {f.name: f.default for f in dataclasses.fields(value) if f.default in (None, "", ())}
+    return {k: v for k, v in fields.items() if k not in empty or v != empty[k]}

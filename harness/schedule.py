@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from harness.errors import UsageError
 from harness.model import LEVELS, MARKS, Action, Choice, Decision, Schedule
@@ -93,6 +94,16 @@ def decode(text: str, name: str) -> SavedSchedule:
         isolation=values.get("isolation", ""),
         case=values.get("case", ""),
     )
+
+
+def read_saved(path: Path) -> SavedSchedule:
+    """The saved schedule in ``path``. Raises `UsageError`."""
+    try:
+        return decode(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}:1:1: not a saved schedule: not UTF-8") from None
+    except OSError as e:
+        raise UsageError(f"{path}: cannot be read: {e.strerror}") from None
 
 
 def size(schedule: Schedule) -> tuple[int, int]:

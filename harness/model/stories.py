@@ -72,25 +72,42 @@ class Source:
 
 class ReasonKind(StrEnum):
     """``STALE_READ``: ``worker`` read a value, ``other`` committed a change of it, ``worker`` acted on the old one.
-    ``OVERWRITTEN``: a change that ``other`` committed was replaced by a value that ``worker`` had computed before.
-    ``UNSEEN``: ``worker`` looked for rows and found none because ``other`` had not yet committed one, and acted on it.
-    ``RETRIED``: ``worker`` did again what ``other`` had done (a retry after a fault). ``INTERRUPTED``: a fault ended
-    ``worker`` between two writes that belong together. ``ALONE``: no other worker is needed for it."""
+    ``GONE``: likewise of a row that ``other`` removed. ``OVERWRITTEN``: a change that ``other`` committed was replaced
+    by a value that ``worker`` had computed before. ``UNSEEN``: ``worker`` looked for rows and did not see one that
+    ``other`` had not yet committed, and acted without it. ``RETRIED``: ``worker`` did again what ``other`` had done (a
+    retry after a fault). ``INTERRUPTED``: a fault ended ``worker`` between two writes that belong together.
+    ``FAILED``: a statement of ``worker`` failed, which took back what it had done, and ``worker`` went on. ``ALONE``:
+    the calls break it one after the other, in no race (``worker``: who alone does, "": all of them)."""
 
     STALE_READ = "stale_read"
     OVERWRITTEN = "overwritten"
+    GONE = "gone"
     UNSEEN = "unseen"
     RETRIED = "retried"
     INTERRUPTED = "interrupted"
+    FAILED = "failed"
     ALONE = "alone"
+
+
+class Remedy(StrEnum):
+    """What would have kept it apart, where that is certain. ``LOCK_WAITS``: had the row been locked when it was read,
+    ``worker`` would have waited there; ``LOCK_HOLDS``: ``other`` would have, before its change. ``TOGETHER``: no lock
+    lasts from the read to the write, which belong to two transactions. ``NO_ROW``: a row that is not there yet cannot
+    be locked."""
+
+    LOCK_WAITS = "lock_waits"
+    LOCK_HOLDS = "lock_holds"
+    TOGETHER = "together"
+    NO_ROW = "no_row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """One cause of a violation, read off the history. ``table``, ``columns``: what was read and changed.
-    ``read_turn``: when ``worker`` took the snapshot; ``changed_turn``: when ``other``'s change was committed;
-    ``acted_turn``: when ``worker`` wrote by what it had read (None: does not apply). ``before``, ``after``: of the
-    first of ``columns``, where it was one row."""
+    ``read_turn``: when ``worker`` took the snapshot; ``changed_turn``: when ``other``'s change was committed (of
+    ``FAILED``: when the statement failed); ``acted_turn``: when ``worker`` wrote by what it had read, which may lie
+    before ``changed_turn`` (None: does not apply). ``before``, ``after``: of the first of ``columns``, where it was one
+    row. ``remedy``: None where nothing is certain."""
 
     kind: ReasonKind
     worker: str
@@ -102,6 +119,7 @@ class Reason:
     acted_turn: int | None = None
     before: Json = None
     after: Json = None
+    remedy: Remedy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

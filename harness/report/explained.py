@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.model import Counterexample, ScenarioResult
 from harness.report.grid import timeline_text
+from harness.report.reasons import why_lines
 from harness.report.timeline import timeline
 from harness.report.words import replay_command
 
@@ -18,9 +19,10 @@ def explained(result: ScenarioResult) -> str:
 
 
 def counterexample_text(example: Counterexample) -> str:
-    """The violated checks in words, the timeline, the replay command where a schedule was saved."""
+    """The violated checks in words, the timeline, why it came to it, the replay command where a schedule was saved."""
     lines = [f"  {v.check}: {v.message}" for v in example.violations]
     lines += ["", timeline_text(timeline(example.execution.history, example.violations[:1]), WIDTH), ""]
+    lines += why_lines(example, WIDTH)
     if example.replay:
         lines.append(f"again   {replay_command(example.replay)}")
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from harness.files import cannot_write
 from harness.model import Counterexample, RunResult, ScenarioResult, Verdict, Violation
 from harness.report.console import plain_console
 from harness.report.grid import GAP, MARK, WAITING
+from harness.report.reasons import reason_lines
 from harness.report.text import one_line
 from harness.report.timeline import Timeline, TimelineRow, elide, timeline
 from harness.report.words import LABELS, SYMBOLS, headline, in_order, outcome, replay_command, seconds, server_words
@@ -120,10 +121,11 @@ def _finding(result: ScenarioResult, example: Counterexample, violation: Violati
     symbol = SYMBOLS[Verdict.VIOLATION]
     head = f"\n### {symbol} {markdown(result.name, 80)} · {markdown(violation.check, 80)}\n"
     table = "".join(_table(timeline(example.execution.history, [violation])))
+    why = "".join(f"- {markdown(sentence, _MESSAGE)}\n" for sentence in reason_lines(example))
     command = replay_command(example.replay)
     # A single line that begins with our own word cannot end the block, whatever it holds.
     again = f"Again:\n\n```sh\n{command}\n```\n" if command else "It cannot be replayed: the workers ran in no order.\n"
-    return "\n".join(filter(None, (head, f"{markdown(violation.message, _MESSAGE)}\n", table, again)))
+    return "\n".join(filter(None, (head, f"{markdown(violation.message, _MESSAGE)}\n", table, why, again)))
 
 
 def _table(found: Timeline) -> Iterator[str]:

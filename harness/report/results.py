@@ -12,6 +12,7 @@ from harness.model import Counterexample, Json, RunResult, ScenarioResult, Viola
 from harness.report.cases import cases_json
 from harness.report.fault_json import fault_json
 from harness.report.level_json import level_json
+from harness.report.reasons import reason_lines
 
 VERSION = 1
 SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
@@ -84,6 +85,7 @@ def _violation(example: Counterexample, violation: Violation) -> dict[str, Any]:
         "message": violation.message,
         "witness": [_plain(dict(row)) for row in violation.witness],
         "replay": example.replay,
+        "reasons": list(reason_lines(example)),
     }
 
 

@@ -6,6 +6,7 @@ from rich.cells import cell_len
 
 from harness.model import Counterexample, RunResult, ScenarioResult, Verdict, Violation
 from harness.report.grid import fit, timeline_text, wrap
+from harness.report.reasons import why_lines
 from harness.report.text import one_line
 from harness.report.timeline import timeline
 from harness.report.words import SYMBOLS, culprits, effort, in_order, outcome, replay_command, seconds
@@ -35,11 +36,12 @@ def _first(result: ScenarioResult, width: int, height: int | None) -> list[str]:
     head = _head(result, example, violation, width)
     command = replay_command(example.replay)
     again = f"again   {command}" if command else "again   not possible: the workers were released together, in no order"
+    why = why_lines(example, width, None if height is None else 1)
     room = None
     if height is not None:
-        room = max(height - len(head) - 2 - -(-cell_len(again) // width), _MIN_TABLE)
+        room = max(height - len(head) - 2 - len(why) - -(-cell_len(again) // width), _MIN_TABLE)
     table = timeline_text(timeline(example.execution.history, [violation]), width, room)
-    return [*head, *(["", *table.split("\n"), ""] if table else []), again]
+    return [*head, *(["", *table.split("\n"), ""] if table else []), *why, again]
 
 
 def _head(result: ScenarioResult, example: Counterexample, violation: Violation, width: int) -> list[str]:

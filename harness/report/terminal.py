@@ -181,7 +181,7 @@ class ConsoleReporter:
         text = Text(line, no_wrap=True, overflow="ignore")
         text.highlight_regex(r"← broken", "bold red")
         text.highlight_regex(r"\(BLOCKED[^)]*\)?", "yellow")
-        text.highlight_regex(r"^(again|report)\b", "dim")
+        text.highlight_regex(r"^(why|again|report)\b", "dim")
         text.highlight_regex(r"^[✗]", _STYLES[Verdict.VIOLATION])
         text.highlight_regex(r"harness replay .*$", "bold")
         text.highlight_regex(r"✗ [0-9A-Z]{5}\b|SIGKILL|SIGTERM", "red")

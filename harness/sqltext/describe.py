@@ -39,10 +39,10 @@ def headline(kind: str, text: str, touch: Touch) -> str:
     return " ".join(words)
 
 
-def one_line(text: str) -> str:
-    """``text`` with every run of white space as one blank, and not too long."""
+def one_line(text: str, limit: int = TEXT_LENGTH) -> str:
+    """``text`` with every run of white space as one blank, and not longer than ``limit``."""
     line = " ".join(text.split())
-    return line if len(line) <= TEXT_LENGTH else line[: TEXT_LENGTH - 1] + "…"
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _verb(text: str) -> str:

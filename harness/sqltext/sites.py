@@ -10,6 +10,9 @@ from harness.sqltext.describe import one_line
 
 __all__ = ["Sites"]
 
+TEXT_LENGTH = 4_000
+"""Of a statement's text in a history, from which explanations are read: a label cut short would tell nothing."""
+
 
 class Sites:
     """The sites of ``routine``, numbered from ``first_number``."""
@@ -67,7 +70,7 @@ class Sites:
         self.sites.append(
             Site(
                 id=name, number=number, function=self._routine.identity, line=line, label=label, kind=kind,
-                footprint=footprint, text=one_line(text), undoes=undoes, nests=nests,
+                footprint=footprint, text=one_line(text, TEXT_LENGTH), undoes=undoes, nests=nests,
             )
         )  # fmt: skip
         return number

@@ -8,11 +8,14 @@ import psycopg
 import pytest
 from corpus_campaigns import AUTO, campaign, scenario_of
 from corpus_cases import Case, cases
+from corpus_reasons import EXPECTED, SELF_EXPLAINED, UNREADABLE
 from plants import words
 
+from harness.causes import reasons_of
 from harness.checks import judge
 from harness.driver.pool import WorkerPool
-from harness.model import Scenario, ScenarioResult, Verdict
+from harness.model import Counterexample, Reason, ReasonKind, Scenario, ScenarioResult, Verdict
+from harness.recorded import read_history
 from harness.replay import read_saved
 from harness.stage import Stages
 from harness.strategies.replay import Replay
@@ -40,6 +43,36 @@ def test_a_broken_system_is_found_out(
     for counterexample in result.counterexamples:
         again |= replayed(scenario_of(case, AUTO), Path(counterexample.replay), target, databases, pool)
     assert again >= set(case.verdicts)
+    for counterexample in result.counterexamples:
+        assert told(counterexample) == expected(case, counterexample), counterexample.story.reasons
+        assert told_again(counterexample) == counterexample.story.reasons
+
+
+def told(counterexample: Counterexample) -> tuple[ReasonKind, str, tuple[str, ...]] | None:
+    """The first reason of a counterexample."""
+    if not counterexample.story.reasons:
+        return None
+    first = counterexample.story.reasons[0]
+    return first.kind, first.table, first.columns
+
+
+def expected(case: Case, counterexample: Counterexample) -> tuple[ReasonKind, str, tuple[str, ...]] | None:
+    if {v.check for v in counterexample.violations} <= SELF_EXPLAINED or case.name in UNREADABLE:
+        return None
+    return EXPECTED[case.name]
+
+
+def told_again(counterexample: Counterexample) -> tuple[Reason, ...]:
+    """The reasons as they are read off what was saved, without any server."""
+    saved = read_saved(Path(counterexample.replay))
+    recorded = read_history(Path(counterexample.replay).with_suffix(".history.jsonl"), saved.schedule)
+    assert recorded.violations == counterexample.violations
+    return reasons_of(recorded.execution, recorded.violations, saved.isolation)
+
+
+def test_every_reason_is_one_of_a_case() -> None:
+    assert EXPECTED.keys() | UNREADABLE <= {case.name for case in BROKEN}
+    assert not EXPECTED.keys() & UNREADABLE
 
 
 def replayed(

@@ -52,6 +52,7 @@ def test_results_json_is_what_the_design_promises(tmp_path: Path) -> None:
         "message": samples.DOUBLE_REFUND.message,
         "witness": [{"job_id": "j1", "refunds": 2, "amount": 2000}] * 2,
         "replay": "reports/latest/legacy_three_calls-1.schedule",
+        "reasons": [],
     }
     assert read["scenarios"][0]["seconds_to_first_violation"] is None
     assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
