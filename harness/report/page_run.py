@@ -24,6 +24,8 @@ OPEN = 3
 """So many red scenarios are open when the page comes up; more would bury each other."""
 PICTURES = 400_000
 """Bytes of pictures that a page carries along, the red scenarios' first; the others lie beside it."""
+MAX_PASSING = 200
+"""So many executions without a violation are told; those of a thousand scenarios would be most of the page."""
 MEANS = {
     Verdict.VIOLATION: "In at least one order of events, executed for real, a rule did not hold afterwards. Below is "
     "the shortest such order.",
@@ -44,13 +46,16 @@ class Attachment:
 def run_view(run: RunResult, attachments: Sequence[Sequence[Attachment]]) -> dict[str, Any]:
     """All that the template names. ``data``: what the page's script reads."""
     code, player = Code(), Player()
-    scenarios = [
+    scenarios: list[dict[str, Any]] = [
         _scenario(number, result, attachments[number - 1] if number <= len(attachments) else (), code, player)
         for number, result in enumerate(run.scenarios, 1)
     ]
     violated = [view for view in scenarios if _red(view)]
     recorded = [view for view in scenarios if view["examples"] and view["documented"]]
     _lighten([*violated, *recorded])
+    passing = [view for view in scenarios if view["passing"] and not view["examples"] and not _red(view)]
+    for view in passing[MAX_PASSING:]:
+        view["passing"] = None
     return {
         "version": __version__,
         "verdict": _badge(run.verdict),
@@ -67,7 +72,8 @@ def run_view(run: RunResult, attachments: Sequence[Sequence[Attachment]]) -> dic
         "violated": violated,
         "struck": [view for view in scenarios if view["faults"]],
         "documented": recorded,
-        "passing": [view for view in scenarios if view["passing"] and not view["examples"] and not _red(view)],
+        "passing": passing[:MAX_PASSING],
+        "untold": len(passing[MAX_PASSING:]),
         "functions": code.functions(),
         "verdicts": [
             {**kind, "number": sum(1 for view in scenarios if view["facet"] == kind["kind"])} for kind in _facets()

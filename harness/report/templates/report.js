@@ -218,12 +218,12 @@
     });
     const told = make("p", { class: "told", "aria-live": "polite" });
     const panel = make("div", { class: "panel" });
-    box.append(
-      make("div", { class: "bar" },
-        make("p", { class: "title" }, "Step through it ", make("span", { class: "at" }, "with the buttons, the slider or ← → Home End")),
-        make("div", { class: "controls" }, ...buttons, slider),
-        told),
-      panel);
+    const keys = make("span", { class: "at" }, "with the buttons, the slider or ← → Home End");
+    const bar = make("div", { class: "bar" },
+      make("p", { class: "title" }, "Step through it ", keys),
+      make("div", { class: "controls" }, ...buttons, slider),
+      told);
+    box.append(bar, panel);
 
     for (const [index, [row, label]] of frames.entries()) {
       const button = make("button", { type: "button", class: "turn", title: "Step to this turn" }, text(label));
@@ -235,6 +235,7 @@
       const next = Math.min(Math.max(to, 0), frames.length - 1);
       if (next === at && panel.childElementCount) return;
       at = next;
+      bar.classList.add("used");
       show();
     }
 
