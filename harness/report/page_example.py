@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.model import Counterexample, EventKind, History, ReasonKind, ScenarioResult, Story
+from harness.report.answers import is_control
 from harness.report.page_code import Code, place_of
 from harness.report.page_nearest import nearest_view
 from harness.report.page_player import Player
@@ -54,6 +55,7 @@ def example_view(anchor: str, result: ScenarioResult, example: Counterexample, c
             }
             for violation in found
         ],
+        "witnessed": any(violation.witness for violation in found),
         "reasons": [one_line(line, TEXT_LIMIT) for line in reason_lines(example)],
         **_shown(example, code),
         "nearest": nearest_view(drawn, story.nearest, MAX_ROWS) if story.nearest else None,
@@ -94,7 +96,8 @@ def _shown(example: Counterexample, code: Code) -> dict[str, Any]:
         what = f"T{turn} {one_line(worker, NAME_LIMIT)} {words}"
         if place_of(site):
             marks.append((site, what))
-        elif sql:
+        # A COMMIT says nothing that the sentence does not.
+        if sql and not is_control(sql):
             statements.append({"what": what, "sql": clean(sql, SQL_LIMIT)})
     excerpts = code.marked(example.story.sources, marks)
     return {"code": excerpts, "statements": [] if excerpts else statements}
@@ -117,7 +120,7 @@ def _first_reason(story: Story) -> list[tuple[str, int, str]]:
 
 
 def _standing(history: History, worker: str, turn: int) -> tuple[str, str]:
-    """What a worker was executing in a turn: the site inside a function, or else the SQL that its client sent."""
+    """What a worker was executing in a turn: the site inside a function ("": none), and its SQL or the client's."""
     site = sql = ""
     for event in history.events:
         if event.worker != worker or event.turn > turn:
@@ -125,5 +128,5 @@ def _standing(history: History, worker: str, turn: int) -> tuple[str, str]:
         if event.kind is EventKind.INVOKE:
             site, sql = "", event.sql or ""
         elif event.kind is EventKind.STEP:
-            site = event.step
+            site, sql = event.step, event.sql or ""
     return site, sql

@@ -34,6 +34,8 @@ MEANS = {
     Verdict.ERROR: "The harness or its environment failed, so this says nothing about the functions under test.",
 }
 
+KNOWN = "No rule was broken but where a scenario documents that it is. How far that went stands beside each scenario."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
@@ -60,7 +62,7 @@ def run_view(run: RunResult, attachments: Sequence[Sequence[Attachment]]) -> dic
         "version": __version__,
         "verdict": _badge(run.verdict),
         "headline": clean(headline(run)),
-        "means": MEANS[run.verdict],
+        "means": KNOWN if run.verdict is Verdict.PASS and recorded else MEANS[run.verdict],
         "facts": [
             ("Server", server_words(run.server_version)),
             ("Executed", plural(sum(result.schedules for result in run.scenarios), "schedule")),
@@ -120,7 +122,7 @@ def _scenario(
         "name": value_text(result.name, 120),
         "file": value_text(result.file, 200),
         "about": clean(result.about, TEXT_LIMIT),
-        "badge": _badge(result.verdict),
+        "badge": {**_badge(result.verdict), "label": "as documented"} if known else _badge(result.verdict),
         "facet": "documented" if known else result.verdict.value,
         "documented": known,
         "expect": ", ".join(value_text(check, 60) for check in result.expect),

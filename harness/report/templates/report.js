@@ -252,7 +252,8 @@
         button.setAttribute("aria-disabled", String(at === (index < 2 ? 0 : frames.length - 1)));
       }
       const broken = current.classList.contains("broken") ? " Here the rule is broken." : "";
-      told.replaceChildren(make("strong", {}, name), ` ${text(happened)}.${broken}`);
+      const stop = /[.…]$/.test(text(happened)) ? "" : ".";
+      told.replaceChildren(make("strong", {}, name), ` ${text(happened)}${stop}${broken}`);
       panel.replaceChildren(
         ...statements(current),
         ...(sessions < 0 ? [] : [sessionTable(name, sessions)]),
