@@ -101,10 +101,12 @@ class Reason:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearest:
     """Of the executions that violate nothing, one whose choices agree longest with the counterexample's. ``agrees``:
-    the first so many turns are the same; turn ``agrees`` is the first difference."""
+    the first so many turns are the same; turn ``agrees`` is the first difference. ``replay``: path of its saved
+    schedule ("": it was not saved)."""
 
     execution: Execution
     agrees: int
+    replay: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

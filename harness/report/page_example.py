@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.model import Counterexample, EventKind, History, ReasonKind, ScenarioResult, Story
+from harness.model import Counterexample, EventKind, History, ScenarioResult, Story
 from harness.report.answers import is_control
 from harness.report.page_code import Code, place_of
 from harness.report.page_nearest import nearest_view
@@ -21,14 +21,16 @@ MAX_ROWS = 400
 TEXT_LIMIT = 4_000
 SQL_LIMIT = 600
 _PARTS = {
-    ReasonKind.STALE_READ: ("reads it", "changes it", "acts on what it read"),
-    ReasonKind.OVERWRITTEN: ("reads, and computes from it", "changes it", "writes over it"),
-    ReasonKind.UNSEEN: ("looks, and finds none", "commits one", "acts as if there were none"),
-    ReasonKind.RETRIED: ("", "does it", "does it again"),
-    ReasonKind.INTERRUPTED: ("", "", "is ended here"),
-    ReasonKind.ALONE: ("", "", "does it alone"),
+    "stale_read": ("reads it", "changes it", "acts on what it read"),
+    "overwritten": ("reads, and computes from it", "changes it", "writes over it"),
+    "gone": ("reads it", "deletes it", "acts on what it read"),
+    "unseen": ("looks for rows", "commits one more", "acts without it"),
+    "retried": ("", "does it", "does it again"),
+    "interrupted": ("", "commits one part", "is ended here"),
+    "failed": ("", "fails", "goes on"),
+    "alone": ("", "", "does it alone"),
 }
-"""What happens in the three turns of a reason: the worker reads, another one changes, the worker acts."""
+"""What happens in the three turns of a reason, by its kind: a worker reads, another one changes, the worker acts."""
 
 
 def example_view(anchor: str, result: ScenarioResult, example: Counterexample, code: Code, player: Player) -> Any:
@@ -112,9 +114,9 @@ def _first_reason(story: Story) -> list[tuple[str, int, str]]:
     """Who does what when: (worker, turn, words), in the order of turns."""
     found = []
     for reason in story.reasons[:1]:
-        who = (reason.worker, reason.other, reason.worker)
+        who = (reason.worker, reason.other or reason.worker, reason.worker)
         turns = (reason.read_turn, reason.changed_turn, reason.acted_turn)
-        for worker, turn, words in zip(who, turns, _PARTS[reason.kind], strict=True):
+        for worker, turn, words in zip(who, turns, _PARTS.get(reason.kind.value, ()), strict=False):
             found += [(worker, turn, words)] if worker and turn is not None and words else []
     return sorted(found, key=lambda part: part[1])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.model import Nearest
 from harness.report.timeline import Timeline, TimelineRow, elide, timeline
-from harness.report.words import plural
+from harness.report.words import plural, replay_command
 
 
 def nearest_view(here: Timeline, nearest: Nearest, limit: int) -> dict[str, Any]:
@@ -21,6 +21,7 @@ def nearest_view(here: Timeline, nearest: Nearest, limit: int) -> dict[str, Any]
     ]
     return {
         "says": _sentence(nearest, mine, theirs),
+        "replay": replay_command(nearest.replay),
         "number": f"{nearest.execution.number + 1:,}",
         "balance_title": here.balance_title,
         "rows": rows,

@@ -153,6 +153,11 @@ def test_where_two_orders_part(agrees: int, says: str) -> None:
     assert first == ([] if agrees > 9 else [f"T{agrees}"])
 
 
+def test_the_order_that_goes_right_can_be_seen_again_too() -> None:
+    assert "harness replay reports/latest/right.schedule" in page_of(told.told_example()).text
+    assert nearest(3)["replay"] == ""
+
+
 def test_orders_of_unequal_length_stand_side_by_side() -> None:
     last = nearest(3)["rows"][-1]
     assert (last["here"]["balance"], last["here"]["broken"]) == ("6000", "serial_equivalence")
