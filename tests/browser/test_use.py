@@ -73,7 +73,10 @@ def test_rows_of_the_ledger_that_a_step_changed_are_marked(told_page: str, open_
     page = open_page(told_page)
     page.locator("#s2-1-order").get_by_role("button", name="T7").click()
     changed = page.locator(f"{PLAYER} .panel tr.changed").all_inner_texts()
-    assert [" ".join(row.split()) for row in changed] == ["j1 alice failed ≠ changed", "alice 5000 ≠ changed"]
+    assert [" ".join(row.split()) for row in changed] == [
+        "≠ changed in this step j1 alice failed",
+        "≠ changed in this step alice 5000",
+    ]
     page.locator("#s2-1-order").get_by_role("button", name="T8").click()
     assert page.locator(f"{PLAYER} .panel tr.changed").count() == 0
 

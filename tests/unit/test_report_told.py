@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import everything
@@ -20,6 +21,7 @@ from harness.report.html import Attachment, render_html
 from harness.report.page_code import Code, place_of
 from harness.report.page_nearest import nearest_view
 from harness.report.page_player import Player, json_block
+from harness.report.page_rules import RULES
 from harness.report.timeline import timeline
 
 
@@ -266,3 +268,10 @@ def test_a_red_scenario_of_single_calls_only_is_among_the_violations() -> None:
     red = samples.scenario("calls", Verdict.VIOLATION, cases=(everything.case(),))
     text = Page(render_html(samples.run_of(red, verdict=Verdict.VIOLATION))).text
     assert "✗ null job" in text[text.index("Violations", 200) :]
+
+
+def test_sentences_are_of_rules_that_the_documentation_knows() -> None:
+    table = (Path(__file__).parents[2] / "docs" / "checks.md").read_text().split("\n\n")
+    rows = next(part for part in table if part.startswith("| check |")).splitlines()[2:]
+    names = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert set(RULES) <= names

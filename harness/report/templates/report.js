@@ -173,14 +173,14 @@
     const shown = rows.map((row) => {
       const known = left.get(row) ?? 0;
       left.set(row, known - 1);
-      const mark = known > 0 ? "" : make("span", { title: "changed in this step" }, "≠ changed");
+      const mark = known > 0 ? [] : ["≠", make("span", { class: "quiet" }, " changed in this step")];
       return make("tr", known > 0 ? {} : { class: "changed" },
-        ...data.rows[row].map((cell) => make("td", {}, text(cell))), make("td", { class: "tick" }, mark));
+        make("td", { class: "tick" }, ...mark), ...data.rows[row].map((cell) => make("td", {}, text(cell))));
     });
     const gone = (before?.length ?? 0) - rows.length;
     const notes = [...(gone > 0 ? [`${gone} fewer`] : []), ...(more > 0 ? [`${more} more not shown`] : [])];
     const caption = [`${text(name)} at ${label}`, ...notes].join(", ");
-    return table(caption, [...columns.map(text), make("span", { class: "quiet" }, "changed")], shown);
+    return table(caption, [make("span", { class: "quiet" }, "changed"), ...columns.map(text)], shown);
   }
 
   function ledgerTables(label, number, before) {
