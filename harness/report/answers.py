@@ -20,14 +20,19 @@ STEP_WIDTH = 48
 
 def step_text(event: Event) -> str:
     """The step's name; transaction control is shown as the SQL command it is (`COMMIT`)."""
-    # Only a short text can be nothing but transaction control; the pattern is not let loose on the others.
     sql = (event.sql or "")[:200]
-    if sql and len(sql) < 200 and _TRANSACTION.fullmatch(sql):
+    if is_control(sql):
         return one_line(sql, STEP_WIDTH).rstrip("; ").upper()
     name = one_line(event.step, STEP_WIDTH)
     if not sql and name in _CONTROL_STEPS:
         return name.upper()
     return name or one_line(sql, STEP_WIDTH) or "statement"
+
+
+def is_control(sql: str) -> bool:
+    """Whether it is nothing but transaction control: `COMMIT`."""
+    # Only a short text can be; the pattern is not let loose on the others.
+    return 0 < len(sql) < 200 and _TRANSACTION.fullmatch(sql) is not None
 
 
 def answer_text(rows: tuple[Row, ...] | None, sql: str | None = None, limit: int = 72) -> str:

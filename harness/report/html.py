@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 from harness.model import RunResult
 from harness.report.page_player import json_block
@@ -20,6 +22,25 @@ def render_html(run: RunResult, attachments: Sequence[Sequence[Attachment]] = ()
     Every text is escaped and freed of control characters; long ones are cut with a note. A browser runs no script and
     applies no style but the page's own, which its policy names by their hashes.
     """
+    from markupsafe import Markup
+
+    environment, style, script = _templates()
+    view = run_view(run, attachments)
+    page = environment.get_template("report.html.j2").render(
+        {
+            **view,
+            "data": Markup(json_block(view["data"])),
+            "style": Markup(style),
+            "script": Markup(script),
+            "policy": Markup(_policy(style, script)),
+        }
+    )
+    return str(page)
+
+
+@cache
+def _templates() -> tuple[Any, str, str]:
+    """The environment of the page's templates, its style and its script; they are the same for every page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -37,16 +58,7 @@ def render_html(run: RunResult, attachments: Sequence[Sequence[Attachment]] = ()
         finalize=finalize,
     )
     style, script = (templates.get_source(environment, name)[0] for name in ("report.css", "report.js"))
-    view = run_view(run, attachments)
-    return environment.get_template("report.html.j2").render(
-        {
-            **view,
-            "data": Markup(json_block(view["data"])),
-            "style": Markup(style),
-            "script": Markup(script),
-            "policy": Markup(_policy(style, script)),
-        }
-    )
+    return environment, style, script
 
 
 def _policy(style: str, script: str) -> str:

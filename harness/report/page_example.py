@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.model import Counterexample, EventKind, History, ReasonKind, ScenarioResult, Story
+from harness.model import Counterexample, EventKind, History, ScenarioResult, Story
+from harness.report.answers import is_control
 from harness.report.page_code import Code, place_of
 from harness.report.page_nearest import nearest_view
 from harness.report.page_player import Player
@@ -20,14 +21,16 @@ MAX_ROWS = 400
 TEXT_LIMIT = 4_000
 SQL_LIMIT = 600
 _PARTS = {
-    ReasonKind.STALE_READ: ("reads it", "changes it", "acts on what it read"),
-    ReasonKind.OVERWRITTEN: ("reads, and computes from it", "changes it", "writes over it"),
-    ReasonKind.UNSEEN: ("looks, and finds none", "commits one", "acts as if there were none"),
-    ReasonKind.RETRIED: ("", "does it", "does it again"),
-    ReasonKind.INTERRUPTED: ("", "", "is ended here"),
-    ReasonKind.ALONE: ("", "", "does it alone"),
+    "stale_read": ("reads it", "changes it", "acts on what it read"),
+    "overwritten": ("reads, and computes from it", "changes it", "writes over it"),
+    "gone": ("reads it", "deletes it", "acts on what it read"),
+    "unseen": ("looks for rows", "commits one more", "acts without it"),
+    "retried": ("", "does it", "does it again"),
+    "interrupted": ("", "commits one part", "is ended here"),
+    "failed": ("", "fails", "goes on"),
+    "alone": ("", "", "does it alone"),
 }
-"""What happens in the three turns of a reason: the worker reads, another one changes, the worker acts."""
+"""What happens in the three turns of a reason, by its kind: a worker reads, another one changes, the worker acts."""
 
 
 def example_view(anchor: str, result: ScenarioResult, example: Counterexample, code: Code, player: Player) -> Any:
@@ -54,6 +57,7 @@ def example_view(anchor: str, result: ScenarioResult, example: Counterexample, c
             }
             for violation in found
         ],
+        "witnessed": any(violation.witness for violation in found),
         "reasons": [one_line(line, TEXT_LIMIT) for line in reason_lines(example)],
         **_shown(example, code),
         "nearest": nearest_view(drawn, story.nearest, MAX_ROWS) if story.nearest else None,
@@ -94,7 +98,8 @@ def _shown(example: Counterexample, code: Code) -> dict[str, Any]:
         what = f"T{turn} {one_line(worker, NAME_LIMIT)} {words}"
         if place_of(site):
             marks.append((site, what))
-        elif sql:
+        # A COMMIT says nothing that the sentence does not.
+        if sql and not is_control(sql):
             statements.append({"what": what, "sql": clean(sql, SQL_LIMIT)})
     excerpts = code.marked(example.story.sources, marks)
     return {"code": excerpts, "statements": [] if excerpts else statements}
@@ -109,15 +114,15 @@ def _first_reason(story: Story) -> list[tuple[str, int, str]]:
     """Who does what when: (worker, turn, words), in the order of turns."""
     found = []
     for reason in story.reasons[:1]:
-        who = (reason.worker, reason.other, reason.worker)
+        who = (reason.worker, reason.other or reason.worker, reason.worker)
         turns = (reason.read_turn, reason.changed_turn, reason.acted_turn)
-        for worker, turn, words in zip(who, turns, _PARTS[reason.kind], strict=True):
+        for worker, turn, words in zip(who, turns, _PARTS.get(reason.kind.value, ()), strict=False):
             found += [(worker, turn, words)] if worker and turn is not None and words else []
     return sorted(found, key=lambda part: part[1])
 
 
 def _standing(history: History, worker: str, turn: int) -> tuple[str, str]:
-    """What a worker was executing in a turn: the site inside a function, or else the SQL that its client sent."""
+    """What a worker was executing in a turn: the site inside a function ("": none), and its SQL or the client's."""
     site = sql = ""
     for event in history.events:
         if event.worker != worker or event.turn > turn:
@@ -125,5 +130,5 @@ def _standing(history: History, worker: str, turn: int) -> tuple[str, str]:
         if event.kind is EventKind.INVOKE:
             site, sql = "", event.sql or ""
         elif event.kind is EventKind.STEP:
-            site = event.step
+            site, sql = event.step, event.sql or ""
     return site, sql

@@ -24,6 +24,8 @@ OPEN = 3
 """So many red scenarios are open when the page comes up; more would bury each other."""
 PICTURES = 400_000
 """Bytes of pictures that a page carries along, the red scenarios' first; the others lie beside it."""
+MAX_PASSING = 200
+"""So many executions without a violation are told; those of a thousand scenarios would be most of the page."""
 MEANS = {
     Verdict.VIOLATION: "In at least one order of events, executed for real, a rule did not hold afterwards. Below is "
     "the shortest such order.",
@@ -31,6 +33,8 @@ MEANS = {
     Verdict.INCONCLUSIVE: "Nothing was broken, but too little overlapped or was executed for that to mean anything.",
     Verdict.ERROR: "The harness or its environment failed, so this says nothing about the functions under test.",
 }
+
+KNOWN = "No rule was broken but where a scenario documents that it is. How far that went stands beside each scenario."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +48,21 @@ class Attachment:
 def run_view(run: RunResult, attachments: Sequence[Sequence[Attachment]]) -> dict[str, Any]:
     """All that the template names. ``data``: what the page's script reads."""
     code, player = Code(), Player()
-    scenarios = [
+    scenarios: list[dict[str, Any]] = [
         _scenario(number, result, attachments[number - 1] if number <= len(attachments) else (), code, player)
         for number, result in enumerate(run.scenarios, 1)
     ]
     violated = [view for view in scenarios if _red(view)]
     recorded = [view for view in scenarios if view["examples"] and view["documented"]]
     _lighten([*violated, *recorded])
+    passing = [view for view in scenarios if view["passing"] and not view["examples"] and not _red(view)]
+    for view in passing[MAX_PASSING:]:
+        view["passing"] = None
     return {
         "version": __version__,
         "verdict": _badge(run.verdict),
         "headline": clean(headline(run)),
-        "means": MEANS[run.verdict],
+        "means": KNOWN if run.verdict is Verdict.PASS and recorded else MEANS[run.verdict],
         "facts": [
             ("Server", server_words(run.server_version)),
             ("Executed", plural(sum(result.schedules for result in run.scenarios), "schedule")),
@@ -67,7 +74,8 @@ def run_view(run: RunResult, attachments: Sequence[Sequence[Attachment]]) -> dic
         "violated": violated,
         "struck": [view for view in scenarios if view["faults"]],
         "documented": recorded,
-        "passing": [view for view in scenarios if view["passing"] and not view["examples"] and not _red(view)],
+        "passing": passing[:MAX_PASSING],
+        "untold": len(passing[MAX_PASSING:]),
         "functions": code.functions(),
         "verdicts": [
             {**kind, "number": sum(1 for view in scenarios if view["facet"] == kind["kind"])} for kind in _facets()
@@ -114,7 +122,7 @@ def _scenario(
         "name": value_text(result.name, 120),
         "file": value_text(result.file, 200),
         "about": clean(result.about, TEXT_LIMIT),
-        "badge": _badge(result.verdict),
+        "badge": {**_badge(result.verdict), "label": "as documented"} if known else _badge(result.verdict),
         "facet": "documented" if known else result.verdict.value,
         "documented": known,
         "expect": ", ".join(value_text(check, 60) for check in result.expect),

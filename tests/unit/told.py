@@ -128,7 +128,7 @@ def moments() -> tuple[Moment, ...]:
 
 
 def story() -> Story:
-    nearest = Nearest(execution=samples.execution(right_history(), 7), agrees=3)
+    nearest = Nearest(execution=samples.execution(right_history(), 7), agrees=3, replay="reports/latest/right.schedule")
     return Story(moments=moments(), sources=(SOURCE,), reasons=(REASON,), nearest=nearest)
 
 

@@ -173,14 +173,14 @@
     const shown = rows.map((row) => {
       const known = left.get(row) ?? 0;
       left.set(row, known - 1);
-      const mark = known > 0 ? "" : make("span", { title: "changed in this step" }, "≠ changed");
+      const mark = known > 0 ? [] : ["≠", make("span", { class: "quiet" }, " changed in this step")];
       return make("tr", known > 0 ? {} : { class: "changed" },
-        ...data.rows[row].map((cell) => make("td", {}, text(cell))), make("td", { class: "tick" }, mark));
+        make("td", { class: "tick" }, ...mark), ...data.rows[row].map((cell) => make("td", {}, text(cell))));
     });
     const gone = (before?.length ?? 0) - rows.length;
     const notes = [...(gone > 0 ? [`${gone} fewer`] : []), ...(more > 0 ? [`${more} more not shown`] : [])];
     const caption = [`${text(name)} at ${label}`, ...notes].join(", ");
-    return table(caption, [...columns.map(text), make("span", { class: "quiet" }, "changed")], shown);
+    return table(caption, [make("span", { class: "quiet" }, "changed"), ...columns.map(text)], shown);
   }
 
   function ledgerTables(label, number, before) {
@@ -218,12 +218,12 @@
     });
     const told = make("p", { class: "told", "aria-live": "polite" });
     const panel = make("div", { class: "panel" });
-    box.append(
-      make("div", { class: "bar" },
-        make("p", { class: "title" }, "Step through it ", make("span", { class: "at" }, "with the buttons, the slider or ← → Home End")),
-        make("div", { class: "controls" }, ...buttons, slider),
-        told),
-      panel);
+    const keys = make("span", { class: "at" }, "with the buttons, the slider or ← → Home End");
+    const bar = make("div", { class: "bar" },
+      make("p", { class: "title" }, "Step through it ", keys),
+      make("div", { class: "controls" }, ...buttons, slider),
+      told);
+    box.append(bar, panel);
 
     for (const [index, [row, label]] of frames.entries()) {
       const button = make("button", { type: "button", class: "turn", title: "Step to this turn" }, text(label));
@@ -235,6 +235,7 @@
       const next = Math.min(Math.max(to, 0), frames.length - 1);
       if (next === at && panel.childElementCount) return;
       at = next;
+      bar.classList.add("used");
       show();
     }
 
@@ -251,7 +252,8 @@
         button.setAttribute("aria-disabled", String(at === (index < 2 ? 0 : frames.length - 1)));
       }
       const broken = current.classList.contains("broken") ? " Here the rule is broken." : "";
-      told.replaceChildren(make("strong", {}, name), ` ${text(happened)}.${broken}`);
+      const stop = /[.…]$/.test(text(happened)) ? "" : ".";
+      told.replaceChildren(make("strong", {}, name), ` ${text(happened)}${stop}${broken}`);
       panel.replaceChildren(
         ...statements(current),
         ...(sessions < 0 ? [] : [sessionTable(name, sessions)]),
