@@ -3,7 +3,7 @@
 Timeline, coverage and fault matrix are the same bytes every time (on the same server version). What the baselines of
 the mutants find and what a soak meets is chance, and their pictures differ a little from one time to the next.
 
-    python benchmarks/pictures.py [run] [mutants] [soak]     those alone; default: all, about ten minutes
+    python benchmarks/pictures.py [run] [mutants] [soak]     those alone; default: all; the mutants take longest
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from harness.model import CRASHES, FAULTS, FaultCell, FaultMatrix, FaultOutcome
 from harness.report.text import one_line
 
 HELD, VIOLATED, NOTHING = "✓", "✗", "–"
-LABEL_LIMIT = 60
+LABEL_LIMIT = 72
 TITLES = {name: name.replace("_", " ") for name in (*FAULTS, *CRASHES)}
 """Names of faults as headings, where they differ."""
 BEHIND = "after its last answer"

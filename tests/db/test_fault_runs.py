@@ -101,7 +101,8 @@ def test_every_cell_of_the_shipped_functions_is_green_and_every_fault_struck(tmp
     refunded = [c for c in cells if c["worker"] == "original" and c["fired"]]
     assert all(c["after_retry"] == {"balance": [5000], "status": ["failed"]} for c in refunded)
     assert "faults of fault_matrix" in done.stdout
-    assert (tmp_path / "latest" / "fault_matrix-faults.png").read_bytes().startswith(b"\x89PNG")
+    for kind in ("faults", "coverage"):
+        assert (tmp_path / "latest" / f"fault_matrix-{kind}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_refund_that_is_not_idempotent_is_red_where_its_effect_outlives_the_answer(
