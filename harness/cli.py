@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -303,6 +304,8 @@ def replay(
     """Carry out a saved counterexample again, exactly."""
     from harness.regression import write_regression
     from harness.replay import read_saved, replay, scenario_of
+    from harness.report.console import plain_console
+    from harness.report.counted import Counted
     from harness.report.replayed import print_replay
     from harness.targets import open_target
 
@@ -318,8 +321,11 @@ def replay(
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)
-    with open_target(target, pg_bin=pg_bin) as server:
-        result = replay(saved, scenario, server, times=times)
+    counted = Counted(plain_console(), "execution", "finding")
+    with closing(counted), open_target(target, pg_bin=pg_bin) as server:
+        if times > 1:
+            counted.begin(times)
+        result = replay(saved, scenario, server, times=times, done=counted.count)
         version = server.server_version
     print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved.server, version))
     return 1 if result.reproduced else 0
