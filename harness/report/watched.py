@@ -71,10 +71,11 @@ class Watched:
         return plural(self.done, "schedule") if most is None else f"{self.done:,}/{most:,}"
 
     def _findings(self) -> list[Part]:
-        if self.going is not None and (red := self.going.violated):
-            return [Part(text=f"✗ {one_line(', '.join(red), 60)}", style="bold red", rank=2)]
+        # What is documented seldom comes alone: the same double refund breaks several rules at once.
         if self.going is not None and (known := self.going.documented):
             return [Part(text=f"as documented: {one_line(', '.join(known), 60)}", style="yellow", rank=6)]
+        if self.going is not None and (red := self.going.violated):
+            return [Part(text=f"✗ {one_line(', '.join(red), 60)}", style="bold red", rank=2)]
         return [Part(text=plural(self.found, "finding"), style="bold red", rank=2)] if self.found else []
 
     def _speed(self, budget_s: float | None) -> list[Part]:

@@ -20,6 +20,12 @@ from pathlib import Path
 import pytest
 from screens import Screen
 
+from harness.campaign import Options
+from harness.model import Going, ScenarioResult
+from harness.run import SilentReporter, run_scenarios
+from harness.scenario.find import find_scenarios, load_all
+from harness.targets.embedded import EmbeddedTarget
+
 PATIENCE_S = 60.0
 ENDLESS = ["run", "double_workers", "--strategy", "random_walk", "--schedules", "1000000"]
 UNDER_WAY = re.compile(r"^  double_worker\S*  \d[\d,]*/2,000,001(  |$)", re.MULTILINE)
@@ -126,3 +132,40 @@ def test_what_stays_on_a_terminal_is_what_a_pipe_gets(tmp_path: Path) -> None:
 
 def timeless(text: str) -> str:
     return " ".join(re.sub(r"[\d.]+ s\b", "… s", text).split())  # the last line is broken where the time is long
+
+
+class Told(SilentReporter):
+    """Keeps what each interleaving says of itself, as it begins and when all is over."""
+
+    def __init__(self) -> None:
+        self.looks: list[Callable[[], Going]] = []
+        self.began: list[Going] = []
+        self.over: list[str] = []
+
+    def interleaving_started(self, name: str, look: Callable[[], Going]) -> None:  # noqa: ARG002
+        self.looks.append(look)
+        self.began.append(look())
+
+    def campaign_over(self, result: ScenarioResult) -> None:
+        self.over.append(result.name)
+
+
+def test_a_campaign_says_how_far_it_is() -> None:
+    told = Told()
+    names = ["double_workers", "legacy_double_refund"]
+    with EmbeddedTarget() as target:
+        run = run_scenarios(load_all(find_scenarios(names)), target, Options(), told, jobs=1)
+    fixed, every, auto, bad = told.began
+    assert [(g.strategy, g.executed, g.limit, g.after) for g in told.began] == [
+        ("fixed", 0, 1, 7000), ("exhaustive", 0, 5000, 2000), ("auto", 0, 2000, 0), ("fixed", 0, 1, 0),
+    ]  # fmt: skip
+    assert (fixed.covered, every.covered, bad.covered) == (None, None, None)
+    assert auto.covered is not None
+    over = [look() for look in told.looks]
+    assert [g.exhausted for g in over] == [False, True, True, False]
+    assert sum(g.executed for g in over[:3]) == run.scenarios[0].schedules
+    assert over[2].covered == run.scenarios[0].covered
+    assert over[2].violated == ()
+    assert over[3].documented == ("one_refund_per_job",)
+    assert {"one_refund_per_job", "serial_equivalence"} < set(over[3].violated)
+    assert told.over == names
