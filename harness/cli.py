@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -25,13 +26,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Concurrency stress-test harness for money-moving PostgreSQL functions.",
+    epilog="Exit codes: 0 nothing violated, 1 a violation, 2 bad usage, scenario or SQL, 3 inconclusive, "
+    "4 the harness or its environment failed.",
 )
 
-Target = Annotated[str, typer.Option(help="embedded, postgresql://… or env:NAME (a variable that holds a DSN)")]
-PgBin = Annotated[Path | None, typer.Option("--pg-bin", help="programs of the PostgreSQL to use, for embedded")]
+Target = Annotated[
+    str, typer.Option(metavar="TARGET", help="embedded, postgresql://… or env:NAME (a variable that holds a DSN)")
+]
+PgBin = Annotated[
+    Path | None, typer.Option("--pg-bin", metavar="DIR", help="programs of the PostgreSQL to use, for embedded")
+]
 Setup = Annotated[list[str] | None, typer.Option(metavar="SQL|@FILE", help="before every execution")]
-Role = Annotated[str | None, typer.Option(help="of every --call")]
-Workers = Annotated[int | None, typer.Option(min=1, help="so many copies of the calls; 2 of a single one")]
+Role = Annotated[str | None, typer.Option(metavar="ROLE", help="of every --call")]
+Workers = Annotated[int | None, typer.Option(metavar="N", min=1, help="so many copies of the calls; 2 of a single one")]
 Call = Annotated[list[str] | None, typer.Option(metavar="SQL|@FILE", help="what a worker sends; repeatable")]
 CallAs = Annotated[  # becomes a --call before this is called, see `join_call_as`
     list[str] | None, typer.Option(metavar="ROLE SQL", help="a call under a role of its own")
@@ -39,42 +46,52 @@ CallAs = Annotated[  # becomes a --call before this is called, see `join_call_as
 Invariant = Annotated[
     list[str] | None, typer.Option(metavar="NAME=SQL|@FILE", help="a query that gives rows only when broken")
 ]
-Budget = Annotated[float | None, typer.Option(min=0, help="seconds for the whole run")]
-Seed = Annotated[int, typer.Option(help="of random choices")]
-Out = Annotated[Path, typer.Option(help="folder of reports")]
+Budget = Annotated[
+    float | None, typer.Option(metavar="SECONDS", min=0, help="for the whole run; what is not reached is said")
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="of random choices")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="folder of reports")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="only what is not a pass")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="also what each verdict means")]
 
 
-@app.command()
+@app.command(short_help="Run scenarios and report what they show")
 def run(
-    scenario: Annotated[list[str] | None, typer.Argument(help="files, folders or names; default: scenarios/")] = None,
+    scenario: Annotated[
+        list[str] | None, typer.Argument(metavar="SCENARIO", help="files, folders or names; default: scenarios/")
+    ] = None,
     target: Target = "embedded",
     pg_bin: PgBin = None,
     strategy: Annotated[
         str | None,
-        typer.Option(help="for searches: auto, exhaustive, preemption_bounded, pct, random_walk, draw, free_running"),
+        typer.Option(
+            metavar="NAME",
+            help="for searches: auto, exhaustive, preemption_bounded, pct, random_walk, draw, free_running",
+        ),
     ] = None,
-    schedules: Annotated[int | None, typer.Option(min=1, help="executions per search, at most")] = None,
+    schedules: Annotated[int | None, typer.Option(metavar="N", min=1, help="executions per search, at most")] = None,
     budget: Budget = None,
     seed: Seed = 0,
-    jobs: Annotated[str, typer.Option(help="campaigns at a time: a number, or auto")] = "auto",
+    jobs: Annotated[str, typer.Option(metavar="N|auto", help="campaigns at a time; auto: one per processor")] = "auto",
     out: Out = Path("reports"),
-    json: Annotated[Path | None, typer.Option(help="also write results.json here")] = None,
-    junit: Annotated[Path | None, typer.Option(help="also write JUnit XML here")] = None,
-    require: Annotated[str | None, typer.Option(help="exhausted: exit 3 unless every search was exhausted")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="also write results.json here")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write JUnit XML here")] = None,
+    require: Annotated[
+        str | None, typer.Option(metavar="exhausted", help="exit 3 unless every search was exhausted")
+    ] = None,
     faults: Annotated[
         str | None,
         typer.Option(
+            metavar="KIND,…|all",
             help="at every point of every worker, each followed by a retry: crash, run_on, terminate, cancel, reset, "
             "lost_answer, sigterm, idle_timeout, statement_timeout, lock_timeout, lost_request, torn_request, "
-            "lost_ack, black_hole (separated by commas), or all; apart from all, on the embedded server: "
-            "backend_crash, server_crash"
+            "lost_ack, black_hole; not among all, on the embedded server alone: "
+            "backend_crash, server_crash",
         ),
     ] = None,
     isolation: Annotated[
         str | None,
-        typer.Option(help="also at other levels: read_committed, repeatable_read, serializable (by commas), or all"),
+        typer.Option(metavar="LEVEL,…|all", help="also at other levels: read_committed, repeatable_read, serializable"),
     ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -111,7 +128,7 @@ def run(
     return reported(go, folder, json, junit, reporter)
 
 
-@app.command()
+@app.command(short_help="Check any function, without a scenario file")
 def check(
     sql: Annotated[list[str], typer.Option(metavar="FILE|DIR", help="SQL to install, in order")],
     call: Call = None,
@@ -120,18 +137,20 @@ def check(
     role: Role = None,
     workers: Workers = None,
     invariant: Invariant = None,
-    save: Annotated[Path | None, typer.Option(help="write it as a scenario file")] = None,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="write it as a scenario file")] = None,
     target: Target = "embedded",
     pg_bin: PgBin = None,
-    strategy: Annotated[str | None, typer.Option(help="of the search, auto by default")] = None,
-    schedules: Annotated[int | None, typer.Option(min=1, help="executions, at most")] = None,
+    strategy: Annotated[str | None, typer.Option(metavar="NAME", help="of the search, auto by default")] = None,
+    schedules: Annotated[int | None, typer.Option(metavar="N", min=1, help="executions, at most")] = None,
     budget: Budget = None,
     seed: Seed = 0,
-    jobs: Annotated[str, typer.Option(help="a number, or auto; there is one campaign only")] = "auto",
+    jobs: Annotated[str, typer.Option(metavar="N|auto", help="there is one campaign only")] = "auto",
     out: Out = Path("reports"),
-    json: Annotated[Path | None, typer.Option(help="also write results.json here")] = None,
-    junit: Annotated[Path | None, typer.Option(help="also write JUnit XML here")] = None,
-    require: Annotated[str | None, typer.Option(help="exhausted: exit 3 unless the search was exhausted")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="also write results.json here")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write JUnit XML here")] = None,
+    require: Annotated[
+        str | None, typer.Option(metavar="exhausted", help="exit 3 unless the search was exhausted")
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
@@ -171,9 +190,11 @@ def check(
     return reported(go, folder, json, junit, reporter)
 
 
-@app.command()
+@app.command(short_help="Break functions in every known way: is it found?")
 def mutants(
-    mutant: Annotated[list[str] | None, typer.Argument(help="files, folders or names; default: all shipped")] = None,
+    mutant: Annotated[
+        list[str] | None, typer.Argument(metavar="MUTANT", help="files, folders or names; default: all shipped")
+    ] = None,
     sql: Annotated[
         list[str] | None, typer.Option(metavar="FILE|DIR", help="break the functions in your own SQL instead")
     ] = None,
@@ -185,14 +206,16 @@ def mutants(
     invariant: Invariant = None,
     target: Target = "embedded",
     pg_bin: PgBin = None,
-    strategy: Annotated[list[str] | None, typer.Option(help="repeatable; or all of them: all")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="so many seeds, from --seed on")] = 1,
-    schedules: Annotated[int | None, typer.Option(min=1, help="executions per mutant and strategy, at most")] = None,
+    strategy: Annotated[list[str] | None, typer.Option(metavar="NAME|all", help="repeatable")] = None,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="so many seeds, from --seed on")] = 1,
+    schedules: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="executions per mutant and strategy, at most")
+    ] = None,
     budget: Budget = None,
     seed: Seed = 0,
-    jobs: Annotated[str, typer.Option(help="mutants at a time: a number, or auto")] = "auto",
+    jobs: Annotated[str, typer.Option(metavar="N|auto", help="mutants at a time; auto: one per processor")] = "auto",
     out: Out = Path("reports"),
-    json: Annotated[Path | None, typer.Option(help="also write mutants.json here")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="also write mutants.json here")] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="only survivors")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="also what each mutant is")] = False,
 ) -> int:
@@ -225,12 +248,16 @@ def mutants(
         raise
 
 
-@app.command()
+@app.command(short_help="Load without control: does the ledger hold?")
 def soak(
-    seconds: Annotated[float | None, typer.Option(min=0, help="how long; 60 when --operations is not given")] = None,
-    operations: Annotated[int | None, typer.Option(min=1, help="end after so many instead")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="processes; default: 4 per processor")] = None,
-    users: Annotated[int, typer.Option(min=1, help="accounts; fewer of them wait more for each other")] = 100,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="how long; 60 when --operations is not given")
+    ] = None,
+    operations: Annotated[int | None, typer.Option(metavar="N", min=1, help="end after so many instead")] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="processes; default: 4 per processor")] = None,
+    users: Annotated[
+        int, typer.Option(metavar="N", min=1, help="accounts; fewer of them wait more for each other")
+    ] = 100,
     faults: Annotated[
         str, typer.Option(metavar="KIND,…|none", help="kill, terminate, cancel")
     ] = "kill,terminate,cancel",
@@ -241,7 +268,7 @@ def soak(
     pg_bin: PgBin = None,
     seed: Seed = 0,
     out: Out = Path("reports"),
-    json: Annotated[Path | None, typer.Option(help="also write soak.json here")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="also write soak.json here")] = None,
     quiet: Quiet = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="also errors, and every finding in full")] = False,
 ) -> int:
@@ -289,18 +316,22 @@ def audit(
     )  # fmt: skip
 
 
-@app.command()
+@app.command(short_help="Carry out a saved counterexample again, exactly")
 def replay(
-    file: Annotated[Path, typer.Argument(help="a saved schedule")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a saved schedule")],
     target: Target = "embedded",
     pg_bin: PgBin = None,
-    times: Annotated[int, typer.Option(min=1, help="so many times")] = 1,
-    as_scenario: Annotated[Path | None, typer.Option(help="also write it as a scenario that follows it")] = None,
-    as_pytest: Annotated[Path | None, typer.Option(help="also write it as a pytest module")] = None,
+    times: Annotated[int, typer.Option(metavar="N", min=1, help="so many times")] = 1,
+    as_scenario: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="also write it as a scenario that follows it")
+    ] = None,
+    as_pytest: Annotated[Path | None, typer.Option(metavar="FILE", help="also write it as a pytest module")] = None,
 ) -> int:
     """Carry out a saved counterexample again, exactly."""
     from harness.regression import write_regression
     from harness.replay import replay, scenario_of
+    from harness.report.console import plain_console
+    from harness.report.counted import Counted
     from harness.report.replayed import print_replay
     from harness.schedule import read_saved
     from harness.targets import open_target
@@ -319,8 +350,11 @@ def replay(
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)
-    with open_target(target, pg_bin=pg_bin) as server:
-        result = replay(saved, scenario, server, times=times)
+    counted = Counted(plain_console(), "execution", "finding")
+    with closing(counted), open_target(target, pg_bin=pg_bin) as server:
+        if times > 1:
+            counted.begin(times)
+        result = replay(saved, scenario, server, times=times, done=counted.count)
         version = server.server_version
     print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved, version))
     return 1 if result.reproduced else 0
@@ -362,9 +396,11 @@ def explain(
     return explain_file(file)
 
 
-@app.command("list")
+@app.command("list", short_help="List scenarios")
 def list_(
-    scenario: Annotated[list[str] | None, typer.Argument(help="files, folders or names; default: scenarios/")] = None,
+    scenario: Annotated[
+        list[str] | None, typer.Argument(metavar="SCENARIO", help="files, folders or names; default: scenarios/")
+    ] = None,
 ) -> int:
     """List scenarios: name, workers, interleavings, what they are about."""
     from harness.report.listing import print_scenarios
@@ -374,25 +410,25 @@ def list_(
     return 0
 
 
-@app.command()
+@app.command(short_help="Is this machine ready?")
 def doctor(pg_bin: PgBin = None) -> int:
     """Is this machine ready? Starts a server and says what was found."""
     from harness.report.listing import print_findings
     from harness.targets.doctor import diagnose
 
     findings = diagnose(pg_bin=pg_bin)
-    print_findings([(f.name, f.ok, f.detail, f.remedy) for f in findings])
-    return 0 if all(f.ok for f in findings) else 4
+    print_findings([(f.name, f.ok, f.needed, f.detail, f.remedy) for f in findings])
+    return 0 if all(f.ok or not f.needed for f in findings) else 4
 
 
-@app.command()
+@app.command(short_help="Print the JSON Schema of scenarios or results")
 def schema(
     results: Annotated[
         bool, typer.Option("--results", help="of results.json instead, for programs that read it")
     ] = False,
     audit: Annotated[bool, typer.Option("--audit", help="of audit.json instead")] = False,
 ) -> int:
-    """Print the JSON Schema of scenario files, for editors."""
+    """Print the JSON Schema of scenario files, for editors, or of results."""
     if results or audit:
         from harness.report import audit_json
         from harness.report import results as results_json
@@ -408,9 +444,10 @@ def schema(
 
 def main() -> NoReturn:
     """Entry point. One line on standard error for anything that a person can act on; exit codes as promised."""
-    from harness.cli_ending import ended_once, flushed, open_standard_streams
+    from harness.cli_ending import ended_once, flushed, open_standard_streams, speak_what_is_understood
 
     open_standard_streams()
+    speak_what_is_understood()
     ended_once()
     sys.exit(flushed(_run(sys.argv[1:]), _say))
 

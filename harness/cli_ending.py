@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import signal
 import sys
@@ -10,6 +12,9 @@ from contextlib import suppress
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _heard: list[int] = []
+
+STAND_INS = dict(zip("✓✗→←↔…·⋮┊─━╌–", "+X><=~-:|-#.-", strict=True))
+"""For a stream that cannot show more than ASCII; of the same width, so that tables stay tables."""
 
 
 def ended_once() -> None:
@@ -30,6 +35,20 @@ def open_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
             setattr(sys, name, os.fdopen(number, mode))
+
+
+def speak_what_is_understood() -> None:
+    """What a standard stream cannot encode is written by a stand-in of the same width, and ends no command."""
+    codecs.register_error("harness-stand-in", _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="harness-stand-in")
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(STAND_INS.get(char, "?") for char in error.object[error.start : error.end]), error.end
 
 
 def flushed(code: int, say: Callable[[str, int], int]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,9 @@ from harness.mutation import BASELINES, PLAIN
 
 if TYPE_CHECKING:
     from harness.adhoc.options import Request
+    from harness.fates import Judged
+    from harness.model import ScenarioResult
+    from harness.report.counted import Counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,7 @@ def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
     mutants = load_mutants(names)
     deadline = None if asked.budget is None else time.monotonic() + asked.budget
     console = MutationConsole(quiet=asked.quiet, verbose=asked.verbose)
-    with open_target(asked.target, pg_bin=asked.pg_bin) as server:
+    with closing(console), open_target(asked.target, pg_bin=asked.pg_bin) as server:
         run = run_mutants(
             mutants, server, console, strategies=asked.strategies, seed=asked.seed, seeds=asked.seeds,
             jobs=asked.jobs, folder=folder, limits=Limits(schedules=asked.schedules, deadline=deadline),
@@ -81,6 +85,7 @@ def score_own(request: Request, asked: Asked, folder: Path) -> int:
     from harness.model import EXIT_CODES
     from harness.mutants.generic import run_generic
     from harness.report.console import plain_console
+    from harness.report.counted import Counted
     from harness.report.folder import publish
     from harness.report.mutants_generic import generic_json, generic_text
     from harness.report.mutants_json import FILE
@@ -104,7 +109,9 @@ def score_own(request: Request, asked: Asked, folder: Path) -> int:
             console.print(f"PostgreSQL {server.server_version} ({server.description}) · {ready.head}", soft_wrap=True)
         for notice in ready.notices:
             console.print(notice, soft_wrap=True)
-        result = run_generic(scenario, server, options, jobs=asked.jobs)
+        counted = Counted(console, "mutant", "survivor")
+        with closing(_Judged(counted)) as progress:
+            result = run_generic(scenario, server, options, jobs=asked.jobs, progress=None if asked.quiet else progress)
     text = json.dumps(generic_json(result), ensure_ascii=False, indent=2) + "\n"
     content = text.encode("utf-8", "backslashreplace")
     files = [folder / FILE, *([asked.json] if asked.json is not None else [])]
@@ -113,3 +120,19 @@ def score_own(request: Request, asked: Asked, folder: Path) -> int:
     if failed:
         raise SaveError(failed)
     return EXIT_CODES[result.verdict]
+
+
+class _Judged:
+    """Counts the mutants that are judged."""
+
+    def __init__(self, counted: Counted) -> None:
+        self._counted = counted
+
+    def original_done(self, result: ScenarioResult, mutants: int) -> None:  # noqa: ARG002
+        self._counted.begin(mutants)
+
+    def mutant_done(self, judged: Judged) -> None:
+        self._counted.count(red=judged.fate == "survived")
+
+    def close(self) -> None:
+        self._counted.close()

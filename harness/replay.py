@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,8 +54,11 @@ def scenario_of(saved: SavedSchedule, path: Path) -> Scenario:
     return scenario
 
 
-def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: int) -> ReplayResult:
-    """Carry out ``saved`` ``times`` times. Raises `NondeterminismError` when the same SQL leads elsewhere."""
+def replay(
+    saved: SavedSchedule, scenario: Scenario, target: Target, *, times: int, done: Callable[[], None] = lambda: None
+) -> ReplayResult:
+    """Carry out ``saved`` ``times`` times, and call ``done`` after each. Raises `NondeterminismError` when the same SQL
+    leads elsewhere."""
     exact = scenario.text_hash == saved.hash
     if saved.case:
         scenario, _ = single(scenario, saved.case)
@@ -85,6 +88,7 @@ def replay(saved: SavedSchedule, scenario: Scenario, target: Target, *, times: i
                     f"{', '.join(sorted(seen)) or 'nothing'}"
                 )
             reproduced += bool(same)
+            done()
     return ReplayResult(execution=execution, violations=violations, reproduced=reproduced, times=times, adapted=adapted)
 
 

@@ -11,8 +11,8 @@ from harness.model.judgement import Covered
 class Going:
     """One interleaving of a campaign, an exact order or a search. ``executed``: of it, of ``limit`` at most; ``after``:
     the most executions that may follow in other interleavings. ``exhausted``: it came to an end of its own.
-    ``covered``: by the whole campaign so far, None where nothing goes inside functions. ``violated``: names of checks,
-    but for those that are ``documented``."""
+    ``covered``: by the whole campaign so far, None where nothing goes inside functions. ``violated``: names of checks;
+    ``documented``: of these, the ones whose violation the scenario expects."""
 
     strategy: str
     executed: int

@@ -14,6 +14,7 @@ from harness.files import cannot_write
 from harness.model import Counterexample, RunResult, ScenarioResult, Verdict, Violation
 from harness.report.console import plain_console
 from harness.report.grid import GAP, MARK, WAITING
+from harness.report.places import place_of
 from harness.report.reasons import reason_lines
 from harness.report.text import one_line
 from harness.report.timeline import Timeline, TimelineRow, elide, timeline
@@ -75,20 +76,26 @@ def summary(run: RunResult) -> str:
 
 
 def error_commands(run: RunResult, workspace: str = "") -> list[str]:
-    """A workflow command per violation that is not documented, and per scenario that is red without one, which points
-    at the scenario's file. Files inside of `workspace`, the folder of the checkout ("": unknown), are named from there.
-    """
+    """A workflow command per violation that is not documented, and per scenario that is red without one. It points at
+    the line of the function in which it broke, and a notice then at the scenario's file; where no line is known the
+    error is at the scenario's file. Files inside of `workspace`, the folder of the checkout ("": unknown), are named
+    from there."""
     lines = []
     for result in run.scenarios:
-        place = {"file": _place(result.file, workspace), "line": "1"}
+        scenario = {"file": _place(result.file, workspace), "line": "1"}
         found = undocumented(result)
-        for example, violation in found:
+        placed = [(example, violation, place_of(example, violation)) for example, violation in found]
+        for example, violation, place in placed:
             again = f"\nagain: {command}" if (command := replay_command(example.replay)) else ""
             title = f"{one_line(result.name, 60)}: {one_line(violation.check, 60)}"
-            lines.append(_command(place | {"title": title}, one_line(violation.message, _MESSAGE) + again))
+            at = scenario if place is None else {"file": _place(place.file, workspace), "line": str(place.line)}
+            lines.append(_command("error", at | {"title": title}, one_line(violation.message, _MESSAGE) + again))
+        name = one_line(result.name, 60)
+        if steps := [place.step for _, _, place in placed if place is not None]:
+            said = f"shows a violation that came about at {one_line(', '.join(dict.fromkeys(steps)), 200)}"
+            lines.append(_command("notice", scenario | {"title": name}, f"This scenario {said}."))
         if not found and result.verdict is not Verdict.PASS:
-            title = f"{one_line(result.name, 60)}: {LABELS[result.verdict]}"
-            lines.append(_command(place | {"title": title}, outcome(result)))
+            lines.append(_command("error", scenario | {"title": f"{name}: {LABELS[result.verdict]}"}, outcome(result)))
     return lines
 
 
@@ -170,9 +177,9 @@ def _place(file: str, workspace: str) -> str:
     return one_line(file)
 
 
-def _command(properties: Mapping[str, str], message: str) -> str:
+def _command(name: str, properties: Mapping[str, str], message: str) -> str:
     shown = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in properties.items())
-    return f"::error {shown}::{_escaped(message)}"
+    return f"::{name} {shown}::{_escaped(message)}"
 
 
 def _escaped(text: str, also: str = "") -> str:

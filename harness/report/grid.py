@@ -127,7 +127,14 @@ class _Layout:
         lines = []
         for number in range(max([1, *(len(texts) for texts, _ in columns)])):
             parts = [set_cell_size(label if number == 0 else "", self._label)]
-            parts += [set_cell_size(texts[number] if number < len(texts) else "", size) for texts, size in columns]
+            parts += [set_cell_size(_line_of(texts, number), size) for texts, size in columns]
             parts += [mark] if number == 0 else []
             lines.append((" " * _SPACE).join(parts).rstrip())
         return lines
+
+
+def _line_of(texts: list[str], number: int) -> str:
+    """A wait goes on through all lines of a row."""
+    if texts == [WAITING]:
+        return WAITING
+    return texts[number] if number < len(texts) else ""

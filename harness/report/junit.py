@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections import Counter
 from pathlib import Path
 
 from harness.files import write_atomically
-from harness.model import RunResult, ScenarioResult, Verdict
+from harness.model import Counterexample, RunResult, ScenarioResult, Verdict, Violation
+from harness.report.github import undocumented
 from harness.report.grid import timeline_text
+from harness.report.places import place_of
 from harness.report.text import clean, one_line
 from harness.report.timeline import timeline
-from harness.report.words import documented, headline, in_order, outcome, replay_command
+from harness.report.words import coverage, documented, effort, headline, outcome, replay_command
 
 WIDTH = 120
 _MESSAGE = 400
+_LONG = 4_000
 
 
 def junit_xml(run: RunResult) -> str:
-    """The run as a JUnit document, with an XML declaration."""
+    """The run as a JUnit document, with an XML declaration.
+
+    It keeps to what the schemas of Surefire and Jenkins have in common. Of several `failure` elements in a case readers
+    show the first one only, or refuse the file, so there is one, and it tells of all violations; of several cases of a
+    name they may show one, so a name that comes again goes with its file.
+    """
     failures = sum(result.verdict in (Verdict.VIOLATION, Verdict.INCONCLUSIVE) for result in run.scenarios)
     errors = sum(result.verdict is Verdict.ERROR for result in run.scenarios)
     counts = {
@@ -27,12 +36,14 @@ def junit_xml(run: RunResult) -> str:
         "time": f"{run.elapsed_s:.3f}",
     }
     root = ET.Element("testsuites", {"name": "refund-harness", **counts})
-    suite = ET.SubElement(root, "testsuite", {"name": "refund-harness", **counts})
+    suite = ET.SubElement(root, "testsuite", {"name": "refund-harness", **counts, "skipped": "0"})
     properties = ET.SubElement(suite, "properties")
     for name, value in (("seed", str(run.seed)), ("server_version", run.server_version), ("summary", headline(run))):
         ET.SubElement(properties, "property", {"name": name, "value": one_line(value, _MESSAGE)})
+    times = Counter(one_line(result.name, 200) for result in run.scenarios)
     for result in run.scenarios:
-        _case(suite, result)
+        name = one_line(result.name, 200)
+        _case(suite, result, name if times[name] == 1 else f"{name} ({one_line(result.file, 200)})")
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -42,26 +53,37 @@ def write_junit(run: RunResult, path: Path) -> None:
     write_atomically(path, junit_xml(run).encode())
 
 
-def _case(suite: ET.Element, result: ScenarioResult) -> None:
-    attributes = {"name": result.name, "classname": "refund-harness", "file": result.file}
-    case = ET.SubElement(suite, "testcase", {key: one_line(value, 200) for key, value in attributes.items()})
-    case.set("time", f"{result.elapsed_s:.3f}")
-    if result.verdict is Verdict.PASS:
-        if said := "\n".join(part for part in (outcome(result) if documented(result) else "", result.meaning) if part):
-            ET.SubElement(case, "system-out").text = clean(said, 4_000)
-        return
-    tag = "error" if result.verdict is Verdict.ERROR else "failure"
-    described = False
-    for example in result.counterexamples if result.verdict is Verdict.VIOLATION else ():
-        table = timeline_text(timeline(example.execution.history, example.violations), WIDTH)
-        for violation in in_order(result, example):
-            if violation.check in result.expect:
-                continue  # documented, so not what failed
-            described = True
-            node = ET.SubElement(case, tag, {"type": one_line(violation.check, 200)})
-            node.set("message", one_line(violation.message, _MESSAGE))
-            again = f"again: {command}\n" if (command := replay_command(example.replay)) else ""
-            node.text = f"{clean(violation.message, 4_000)}\n\n{table}\n\n{again}"
-    if not described:
-        node = ET.SubElement(case, tag, {"type": result.verdict.value, "message": outcome(result)})
-        node.text = clean(result.meaning, 4_000)
+def _case(suite: ET.Element, result: ScenarioResult, name: str) -> None:
+    attributes = {"name": name, "classname": "refund-harness", "file": one_line(result.file, 200)}
+    case = ET.SubElement(suite, "testcase", {**attributes, "time": f"{result.elapsed_s:.3f}"})
+    if result.verdict is not Verdict.PASS:
+        _failed(case, result)
+    said = (outcome(result) if documented(result) else "", result.meaning, effort(result), coverage(result))
+    ET.SubElement(case, "system-out").text = clean("\n".join(filter(None, said)), _LONG)
+
+
+def _failed(case: ET.Element, result: ScenarioResult) -> None:
+    node = ET.SubElement(case, "error" if result.verdict is Verdict.ERROR else "failure")
+    if found := undocumented(result):
+        _, first = found[0]
+        more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
+        node.set("message", one_line(first.message, _MESSAGE) + more)
+        node.set("type", one_line(first.check, 200))
+        node.text = "\n\n".join(_told(example, violation) for example, violation in found)
+    else:
+        node.set("message", outcome(result))
+        node.set("type", result.verdict.value)
+        node.text = clean(result.meaning, _LONG)
+
+
+def _told(example: Counterexample, violation: Violation) -> str:
+    """What is broken, where, in which order of events, and how to see it again."""
+    place = place_of(example, violation)
+    command = replay_command(example.replay)
+    parts = [
+        f"{one_line(violation.check, 200)}: {clean(violation.message, _LONG)}",
+        f"at {one_line(place.file, 400)}:{place.line} ({one_line(place.step, 200)})" if place is not None else "",
+        timeline_text(timeline(example.execution.history, [violation]), WIDTH),
+        f"again: {command}\n" if command else "",
+    ]
+    return "\n\n".join(filter(None, parts))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.text import Text
+
 from harness.model import Order, Scenario
 from harness.report.console import plain_console
 from harness.report.grid import wrap
@@ -26,10 +28,17 @@ def print_scenarios(scenarios: Sequence[Scenario]) -> None:
             console.print(f"    {line}", style="dim")
 
 
-def print_findings(findings: Sequence[tuple[str, bool, str, str]]) -> None:
-    """One row a finding: (name, ok, detail, remedy)."""
+def print_findings(findings: Sequence[tuple[str, bool, bool, str, str]]) -> None:
+    """One row a finding, (name, ok, needed, detail, remedy), and a last line that says whether all is well."""
     console = plain_console()
-    for name, ok, detail, remedy in findings:
-        console.print(f"{'✓' if ok else '✗'} {name:<16} {detail}", soft_wrap=True)
+    for name, ok, needed, detail, remedy in findings:
+        style = "green" if ok else "bold red" if needed else "yellow"
+        row = Text.assemble(("✓" if ok else "✗" if needed else "–", style), f" {name:<12} {detail}")
+        console.print(row, soft_wrap=True)
         if not ok and remedy:
-            console.print(f"  {'':<16} → {remedy}", soft_wrap=True)
+            console.print(f"  {'':<12} → {remedy}", soft_wrap=True)
+    missing = [name for name, ok, needed, *_ in findings if needed and not ok]
+    if missing:
+        console.print(f"Not ready: {', '.join(missing)}.", style="bold red", soft_wrap=True)
+    else:
+        console.print("Ready: harness run.", style="green")

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import IO
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
+
+
+def somebody_watches(file: IO[str], environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether lines may be written over: a terminal that knows how, and not the log of a CI that looks like one."""
+    return file.isatty() and not environment.get("CI") and environment.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
 class LiveArea:

@@ -11,6 +11,7 @@ from rich.text import Text
 from harness.model import Verdict
 from harness.mutation import PLAIN, Mutant, MutantResult, MutationRun, SettingResult, Spread, StrategyScore, Trial
 from harness.report.console import QuietPipeConsole
+from harness.report.counted import Counted
 from harness.report.text import one_line
 from harness.report.words import plural, replay_command, seconds, server_words
 
@@ -45,6 +46,7 @@ class MutationConsole:
         self._headed = False
         self._width = _NAME[0]
         self._deciding: frozenset[str] = frozenset()
+        self._counted = Counted(self._console, "mutant", "survivor")
 
     def run_started(
         self, target_description: str, server_version: str, mutants: Sequence[Mutant], strategies: Sequence[str],
@@ -55,6 +57,7 @@ class MutationConsole:
         self._width = min(max([_NAME[0], *(len(m.name) for m in mutants)]), _NAME[1])
         if self._quiet:
             return
+        self._counted.begin(len(mutants))
         settings = len({m.setting for m in mutants})
         where = f" ({one_line(target_description, 80)})" if target_description else ""
         what = f"{plural(len(mutants), 'mutant')} in {plural(settings, 'setting')}"
@@ -77,6 +80,7 @@ class MutationConsole:
         if not self._quiet and not self._headed:
             self._heading()
         red = [t for t in result.trials if self._survived(mutant, t)]
+        self._counted.count(red=bool(red))
         reached = all(t.reached for t in result.trials)
         if self._quiet and not red:
             return
@@ -101,6 +105,7 @@ class MutationConsole:
 
     def run_done(self, run: MutationRun, folder: object) -> None:
         """Once, at the end; `folder`: where the files of the run lie."""
+        self.close()
         if not self._quiet:
             self._say("")
             self._table(run)
@@ -113,6 +118,10 @@ class MutationConsole:
         code = run.exit_code
         style = "green" if code == 0 else "yellow" if code == 3 else "bold red"
         self._say(f"{'✓' if code == 0 else '?' if code == 3 else '✗'} {headline(run)}", style)
+
+    def close(self) -> None:
+        """Take the live line away, also when a run ends by an exception. Idempotent."""
+        self._counted.close()
 
     # ------------------------------------------------------------------------------------------------ internals
 
@@ -154,7 +163,9 @@ class MutationConsole:
         if not self._unicode:
             plain = text.plain.translate(_ASCII)
             text.plain = plain.encode(self._console.encoding, "replace").decode(self._console.encoding)
+        self._counted.hide()
         self._console.print(text, soft_wrap=True)
+        self._counted.show()
 
 
 def headline(run: MutationRun) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from harness.model import Verdict
 from harness.report.console import QuietPipeConsole
+from harness.report.grid import fit
+from harness.report.live import LiveArea, somebody_watches
 from harness.report.text import compact_json, one_line
 from harness.report.words import SYMBOLS, plural, replay_command, seconds, server_words
 from harness.soaked import Finding, Operation, Sample, SoakResult
@@ -33,7 +34,7 @@ class SoakConsole:
         self._quiet, self._verbose = quiet, verbose
         self._console: Console = QuietPipeConsole(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
         self._unicode = self._console.encoding.lower().startswith("utf")
-        self._live: Live | None = None
+        self._live: LiveArea | None = None
         self._samples = 0
 
     def started(self, description: str, server_version: str, workers: int, more: Sequence[str]) -> None:
@@ -43,15 +44,14 @@ class SoakConsole:
         where = f" ({one_line(description, 80)})" if description else ""
         above = f" · {one_line(', '.join(more), 120)} installed" if more else ""
         self._say(f"{server_words(server_version)}{where} · {plural(workers, 'worker')}{above} · Ctrl-C ends it")
-        if self._console.is_terminal:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
+        if somebody_watches(self._console.file):
+            self._live = LiveArea(self._console)
 
     def sampled(self, sample: Sample) -> None:
         """After every stretch of time."""
         self._samples += 1
         if self._live is not None:
-            self._live.update(Text(self._ascii(sample_line(sample)), no_wrap=True, overflow="ellipsis"), refresh=True)
+            self._live.show([Text(self._ascii(fit(sample_line(sample), max(self._console.width - 1, 1))))])
         elif not self._quiet and self._samples % _EVERY == 0:
             self._say(sample_line(sample))
 
@@ -67,7 +67,7 @@ class SoakConsole:
     def close(self) -> None:
         """Take the line off. Idempotent."""
         if self._live is not None:
-            self._live.stop()
+            self._live.erase()
             self._live = None
 
     def done(self, result: SoakResult, folder: Path) -> None:
@@ -96,6 +96,8 @@ class SoakConsole:
         self._say(f"    {hand_over_line(finding)}")
 
     def _say(self, line: str, style: str = "") -> None:
+        if self._live is not None:
+            self._live.erase()
         self._console.print(Text(self._ascii(line), style=style, no_wrap=True, overflow="ignore"), soft_wrap=True)
 
     def _ascii(self, line: str) -> str:

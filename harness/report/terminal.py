@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from rich.text import Text
 from harness.model import RunResult, ScenarioResult, Verdict
 from harness.report.console import QuietPipeConsole
 from harness.report.grid import fit, timeline_text, wrap
-from harness.report.live import LiveArea
+from harness.report.live import LiveArea, somebody_watches
 from harness.report.summary import red_summary
 from harness.report.text import one_line
 from harness.report.watched import Look, Watched, overall, searched
@@ -60,8 +59,7 @@ class ConsoleReporter:
             file=self._file, highlight=False, markup=False, emoji=False, width=None if tty else SCREEN[0]
         )
         self._unicode = self._console.encoding.lower().startswith("utf")
-        plain = quiet or bool(os.environ.get("CI")) or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
-        self._animated, self._live = tty and not plain, LiveArea(self._console)
+        self._animated, self._live = somebody_watches(self._file) and not quiet, LiveArea(self._console)
         self._budget = budget
         self._total = self._over = self._findings = 0
         self._began = self._drawn = 0.0

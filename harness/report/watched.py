@@ -71,10 +71,11 @@ class Watched:
         return plural(self.done, "schedule") if most is None else f"{self.done:,}/{most:,}"
 
     def _findings(self) -> list[Part]:
-        if self.going is not None and (red := self.going.violated):
-            return [Part(text=f"✗ {one_line(', '.join(red), 60)}", style="bold red", rank=2)]
+        # What is documented seldom comes alone: the same double refund breaks several rules at once.
         if self.going is not None and (known := self.going.documented):
             return [Part(text=f"as documented: {one_line(', '.join(known), 60)}", style="yellow", rank=6)]
+        if self.going is not None and (red := self.going.violated):
+            return [Part(text=f"✗ {one_line(', '.join(red), 60)}", style="bold red", rank=2)]
         return [Part(text=plural(self.found, "finding"), style="bold red", rank=2)] if self.found else []
 
     def _speed(self, budget_s: float | None) -> list[Part]:
@@ -105,14 +106,16 @@ class Part:
     rank: int
 
 
-def overall(finished: int, total: int, findings: int, elapsed_s: float, width: int) -> Text:
-    """A bar of scenarios, in how many of them something was found, and the time."""
+def overall(
+    finished: int, total: int, red: int, elapsed_s: float, width: int, noun: str = "scenario", found: str = "finding"
+) -> Text:
+    """A bar of how many are finished, how many of them are red, and the time."""
     room = max(min(_BAR, width // 4), 1)
     full = room * finished // max(total, 1)
     parts = [
         Part(text=f"{'━' * full}{'╌' * (room - full)}", style="green", rank=3),
-        Part(text=f"{finished:,} of {plural(total, 'scenario')}", style="", rank=0),
-        *([Part(text=plural(findings, "finding"), style="bold red", rank=1)] if findings else []),
+        Part(text=f"{finished:,} of {plural(total, noun)}", style="", rank=0),
+        *([Part(text=plural(red, found), style="bold red", rank=1)] if red else []),
         Part(text=clock_text(elapsed_s), style="dim", rank=2),
     ]
     return joined(parts, width)

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from harness.db import connect
@@ -23,18 +24,20 @@ _NEEDED_MB = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing looked at. ``remedy``: what the person can do, "" when ``ok``. Each text is one line."""
+    """One thing looked at. ``remedy``: what the person can do, "" when ``ok``. ``needed``: without it no server starts.
+    Each text is one line."""
 
     name: str
     ok: bool
     detail: str
     remedy: str = ""
+    needed: bool = True
 
 
 def diagnose(*, pg_bin: Path | None = None) -> list[Finding]:
     """All findings about running an embedded server here, in reading order. Raises nothing; takes about a second,
     since a server is really started, and stopped again."""
-    findings = [_python()]
+    findings = [_python(), _processors()]
     try:
         account = server_account()
     except TargetError as error:
@@ -45,6 +48,7 @@ def diagnose(*, pg_bin: Path | None = None) -> list[Finding]:
     findings.append(_cache())
     findings.append(_leftovers(account))  # before the start, which sweeps them
     findings.append(_start(pg_bin))
+    findings.append(_pytest())
     return findings
 
 
@@ -55,6 +59,24 @@ def _python() -> Finding:
         ok=ok,
         detail=f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         remedy="" if ok else "use Python 3.11 or later",
+    )
+
+
+def _processors() -> Finding:
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Finding(
+        name="processors", ok=True, detail=f"{mine} that we may use; --jobs auto runs so many campaigns at once"
+    )
+
+
+def _pytest() -> Finding:
+    missing = [name for name in ("pytest", "xdist") if find_spec(name) is None]
+    return Finding(
+        name="pytest",
+        ok=not missing,
+        detail="scenario files are test items" if not missing else f"{' and '.join(missing)} not installed here",
+        remedy="pip install 'refund-harness[pytest]', to have scenario files as test items" if missing else "",
+        needed=False,
     )
 
 
@@ -98,12 +120,14 @@ def _cache() -> Finding:
         ok=ok,
         detail=f"{place}" + ("" if ok else ": not writable, every start runs initdb"),
         remedy="" if ok else f"make {nearest} writable, or set XDG_CACHE_HOME",
+        needed=False,
     )
 
 
 def _leftovers(account: Account) -> Finding:
     found = [folder for place in run_places() for folder in leftovers(place, account)]
-    detail = f"{len(found)} folders of dead runs; the next start removes them" if found else "none of dead runs"
+    count = f"{len(found)} {'folder' if len(found) == 1 else 'folders'} of dead runs"
+    detail = f"{count}; the next start removes them" if found else "none of dead runs"
     return Finding(name="leftovers", ok=True, detail=detail)
 
 

@@ -92,7 +92,7 @@ def test_the_doctor_finds_this_machine_ready() -> None:
     findings = diagnose()
     assert [f.name for f in findings if not f.ok] == []
     assert [f.name for f in findings] == [
-        "python", "account", "binaries", "run folder", "cache", "leftovers", "server",
+        "python", "processors", "account", "binaries", "run folder", "cache", "leftovers", "server", "pytest",
     ]  # fmt: skip
 
 

@@ -344,8 +344,8 @@ TEXTS = st.sampled_from(
         LOOKS, MARKS, PAYS, READS, "BEGIN", "BEGIN ISOLATION LEVEL SERIALIZABLE", "COMMIT", "COMMIT AND CHAIN",
         "ROLLBACK", "SELECT * INTO r FROM jobs WHERE status = 'open' ORDER BY id DESC LIMIT 1 FOR UPDATE SKIP LOCKED",
         "UPDATE accounts SET balance = v_left WHERE id = 'a'", "DELETE FROM jobs WHERE id = 'j1'",
-        "FETCH c INTO v_left", "OPEN c FOR SELECT balance FROM accounts", "INSERT INTO jobs VALUES ('j1', NULL)", "no SQL",
-        "", None,
+        "FETCH c INTO v_left", "OPEN c FOR SELECT balance FROM accounts", "INSERT INTO jobs VALUES ('j1', NULL)",
+        "no SQL", "", None,
     ]
 )  # fmt: skip
 ROW = st.dictionaries(st.sampled_from(["id", "status", "balance"]), st.none() | st.integers(0, 2) | st.just("j1"))

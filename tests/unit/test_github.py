@@ -6,6 +6,8 @@ import io
 import re
 import shlex
 import sys
+from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -18,7 +20,7 @@ from typer.main import get_command
 
 from harness.cli import app
 from harness.errors import SaveError
-from harness.model import RunResult, Verdict, Violation
+from harness.model import Event, EventKind, History, Reason, ReasonKind, RunResult, Source, Story, Verdict, Violation
 from harness.report.github import append_summary, error_commands, markdown, print_annotations, summary
 from harness.report.text import cut, one_line
 
@@ -156,7 +158,7 @@ def read_back(command: str) -> tuple[dict[str, str], str]:
     assert "\n" not in command
     assert "\r" not in command
     name, properties, message = re.fullmatch(r"::(\w+) (.*?)::(.*)", command).groups()  # type: ignore[union-attr]
-    assert name == "error"
+    assert name in ("error", "notice")
     return {k: unquote(v) for k, _, v in (p.partition("=") for p in properties.split(","))}, unquote(message)
 
 
@@ -179,6 +181,79 @@ def test_hostile_values_in_annotations_are_read_back_as_they_were() -> None:
     for run in RUNS:
         for command in error_commands(run):
             read_back(command)
+
+
+REFUND = Source(function="refund", body="\nBEGIN\n…\nEND", file="db/refund.sql", first_line=12)
+"""Line 1 of its body is line 12 of the file, so that `refund:4` is line 15."""
+
+
+def inside(
+    *sources: Source, reasons: tuple[Reason, ...] = (), turn: int | None = 2, function: str = "refund"
+) -> RunResult:
+    """A double refund inside a function: `a` reads, `b` reads and pays, `a` pays, and both commit."""
+    sites = [("a", ":4~"), ("b", ":4~"), ("b", ":6.2"), ("b", "select:commit"), ("a", ":6"), ("a", "select:commit")]
+    events = [
+        Event(kind=EventKind.STEP, turn=n, worker=worker, step=function + site if site[0] == ":" else site)
+        for n, (worker, site) in enumerate(sites)
+    ]
+    history = History(events=tuple(events), opening={}, closing={})
+    violation = Violation(check="ledger", message="twice", turn=turn)
+    example = samples.counterexample(history, violation)
+    example = replace(example, story=Story(sources=sources, reasons=reasons))
+    return samples.run_of(samples.red_scenario(counterexamples=(example,)), verdict=Verdict.VIOLATION)
+
+
+def places(run: RunResult) -> list[tuple[str, str, str]]:
+    return [(c[2 : c.index(" ")], *itemgetter("file", "line")(read_back(c)[0])) for c in error_commands(run)]
+
+
+SCENARIO_FILE = "scenarios/legacy_three_calls.yaml"
+ACTED = Reason(kind=ReasonKind.STALE_READ, worker="a", other="b", acted_turn=4)
+
+
+@pytest.mark.parametrize(
+    ("turn", "reasons", "line"),
+    [
+        (2, (ACTED,), 17),  # it showed inside the function
+        (0, (), 15),  # at an overlap point
+        (5, (ACTED,), 17),  # it showed at a commit: what acted on the old value
+        (5, (), 17),  # likewise: the last step inside, before it
+        (3, (), 17),
+        (1, (ACTED,), 15),
+        (None, (), 17),  # it showed when all was over
+    ],
+)
+def test_an_annotation_points_at_the_line_of_the_function(
+    turn: int | None, reasons: tuple[Reason, ...], line: int
+) -> None:
+    run = inside(REFUND, reasons=reasons, turn=turn)
+    assert places(run) == [("error", "db/refund.sql", str(line)), ("notice", SCENARIO_FILE, "1")]
+
+
+def test_a_reason_counts_before_the_last_step() -> None:
+    early = replace(ACTED, worker="b", acted_turn=1)
+    assert places(inside(REFUND, reasons=(early,), turn=5))[0] == ("error", "db/refund.sql", "15")
+    elsewhere = replace(ACTED, worker="b", acted_turn=4)  # no step of that worker: nothing is guessed
+    assert places(inside(REFUND, reasons=(elsewhere,), turn=5))[0] == ("error", "db/refund.sql", "17")
+
+
+def test_the_second_function_of_a_name_is_another_one() -> None:
+    second = replace(REFUND, function="refund#2", file="db/other.sql", first_line=100)
+    assert places(inside(REFUND, second))[0] == ("error", "db/refund.sql", "17")
+    assert places(inside(REFUND, second, function="refund#2"))[0] == ("error", "db/other.sql", "105")
+    assert places(inside(REFUND, second, function="refund#3")) == [("error", SCENARIO_FILE, "1")]
+
+
+@pytest.mark.parametrize("source", [replace(REFUND, file=""), replace(REFUND, first_line=0), None])
+def test_without_a_known_line_the_scenario_is_pointed_at(source: Source | None) -> None:
+    assert places(inside(*([source] if source else []))) == [("error", SCENARIO_FILE, "1")]
+
+
+def test_a_function_s_file_is_named_from_the_checkout(tmp_path: Path) -> None:
+    run = inside(replace(REFUND, file=str(tmp_path / "db" / "refund.sql")))
+    [error, notice] = error_commands(run, str(tmp_path))
+    assert error.startswith("::error file=db/refund.sql,line=17,title=legacy_three_calls%3A ledger::twice%0Aagain: ")
+    assert notice.endswith("title=legacy_three_calls::This scenario shows a violation that came about at refund:6.2.")
 
 
 @pytest.mark.parametrize("verdict", [Verdict.ERROR, Verdict.INCONCLUSIVE])

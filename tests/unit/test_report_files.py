@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import time
 import xml.etree.ElementTree as ET
@@ -15,7 +16,7 @@ import pytest
 import samples
 
 from harness.errors import SaveError, UsageError
-from harness.model import RunResult, Verdict, Violation
+from harness.model import Event, EventKind, History, RunResult, Source, Story, Verdict, Violation
 from harness.report import folder as folders
 from harness.report.folder import KEEP_RUNS, MARKER, new_run_folder, publish
 from harness.report.junit import junit_xml, write_junit
@@ -101,10 +102,11 @@ def test_junit_has_a_case_per_scenario() -> None:
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("6", "2", "1")
     cases = {case.get("name"): case for case in suite.iter("testcase")}
     failures = cases["legacy_three_calls"].findall("failure")
-    assert [failure.get("type") for failure in failures] == ["one refund per job", "serial equivalence"]
-    assert failures[0].get("message") == samples.DOUBLE_REFUND.message
+    assert [failure.get("type") for failure in failures] == ["one refund per job"]
+    assert failures[0].get("message") == f"{samples.DOUBLE_REFUND.message} (and 1 more)"
     text = failures[0].text or ""
-    assert "← broken" in text
+    assert re.findall(r"^[a-z ]+(?=: )", text, re.MULTILINE)[::2] == ["one refund per job", "serial equivalence"]
+    assert text.count("← broken") == 2
     assert "harness replay reports/latest/legacy_three_calls-1.schedule" in text
     assert cases["double_workers"].find("failure") is None
     assert "violation seen, as documented" in (cases["known_bad"].findtext("system-out") or "")
@@ -129,12 +131,59 @@ def test_junit_says_when_a_documented_violation_was_not_seen() -> None:
     assert failure.get("message") == "the documented violation was not seen (ledger)"
 
 
-@pytest.mark.parametrize("run", [samples.hostile_run(), samples.empty_run()])
+SUITE = {"name", "tests", "failures", "errors", "skipped", "time"}
+SHAPE = {
+    "testsuites": (SUITE - {"skipped"}, ["testsuite"]),
+    "testsuite": (SUITE, ["properties", "testcase"]),
+    "properties": (set(), ["property"]),
+    "property": ({"name", "value"}, []),
+    "testcase": ({"name", "classname", "file", "time"}, ["failure", "error", "system-out"]),
+    "failure": ({"message", "type"}, []),
+    "error": ({"message", "type"}, []),
+    "system-out": (set(), []),
+}
+"""Element → its attributes, and its children in order: what the schemas of Surefire and Jenkins have in common, and
+`file`, which both let through and others show."""
+
+
+def conforms(element: ET.Element) -> None:
+    attributes, children = SHAPE[element.tag]
+    assert set(element.attrib) == attributes
+    assert [children.index(c.tag) for c in element] == sorted(children.index(c.tag) for c in element)
+    if element.tag == "testcase":
+        assert len({c.tag for c in element}) == len(element)
+        assert len(element) <= 2
+    for child in element:
+        conforms(child)
+
+
+@pytest.mark.parametrize("run", [samples.hostile_run(), samples.empty_run(), samples.red_run()])
 def test_any_run_is_valid_junit(tmp_path: Path, run: RunResult) -> None:
     write_junit(run, tmp_path / "junit.xml")
     root = ET.parse(tmp_path / "junit.xml").getroot()
-    assert len(list(root.iter("testcase"))) == len(run.scenarios)
+    conforms(root)
+    [suite] = root
+    cases = suite.findall("testcase")
+    assert suite.get("tests") == str(len(run.scenarios)) == str(len(cases))
+    for tag, count in (("failure", "failures"), ("error", "errors")):
+        assert suite.get(count) == root.get(count) == str(sum(case.find(tag) is not None for case in cases))
     assert b"\x1b" not in (tmp_path / "junit.xml").read_bytes()
+
+
+def test_junit_cases_have_names_of_their_own() -> None:
+    same = [samples.scenario("same", Verdict.PASS, file=f"{folder}/same.yaml") for folder in "ab"]
+    root = ET.fromstring(junit_xml(samples.run_of(*same, samples.green_scenario())))
+    names = [case.get("name") for case in root.iter("testcase")]
+    assert names == ["same (a/same.yaml)", "same (b/same.yaml)", "double_workers"]
+
+
+def test_junit_says_where_in_the_sql_it_broke() -> None:
+    history = History(events=(Event(kind=EventKind.STEP, turn=0, worker="a", step="f:3"),), opening={}, closing={})
+    example = samples.counterexample(history, Violation(check="c", message="m", turn=0))
+    story = Story(sources=(Source(function="f", body="", file="db/f.sql", first_line=10),))
+    bad = samples.red_scenario(counterexamples=(replace(example, story=story),))
+    failure = next(ET.fromstring(junit_xml(samples.run_of(bad, verdict=Verdict.VIOLATION))).iter("failure"))
+    assert (failure.text or "").startswith("c: m\n\nat db/f.sql:12 (f:3)\n\n")
 
 
 # ------------------------------------------------------------------------------------------------------ folders

@@ -15,6 +15,7 @@ from rich.text import Text
 from screens import Screen
 
 from harness.model import Covered, Going, RunResult, ScenarioResult, Verdict, Violation
+from harness.report.counted import Counted
 from harness.report.live import LiveArea
 from harness.report.pace import Pace, at_most
 from harness.report.terminal import ConsoleReporter
@@ -46,7 +47,7 @@ def going(result: ScenarioResult) -> Going:
     known = tuple(check for check in found if check in result.expect)
     return Going(
         strategy="auto", executed=2, limit=2000, covered=Covered(points=9, pairs=7, possible=28),
-        violated=tuple(check for check in found if check not in known), documented=known,
+        violated=found, documented=known,
     )  # fmt: skip
 
 
@@ -229,6 +230,26 @@ def test_what_follows_a_campaign_has_no_limit_of_its() -> None:
         assert count in watched.line(80, None).plain
     watched.tick(10.0)
     assert watched.line(80, 7.4).plain.endswith("3.0/s  at most 7 s")
+
+
+def test_a_list_is_counted_where_somebody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    for watched in (True, False):
+        screen = Screen(80)
+        console = Console(file=screen, width=80, force_terminal=True)
+        counted = Counted(console, "mutant", "survivor", clock=lambda: 0.0)
+        counted.show()
+        assert screen.text == "\n"  # of how many is not known yet
+        counted.begin(3)
+        counted.count()
+        counted.count(red=True)
+        assert ("  2 of 3 mutants  1 survivor  0 s" in screen.text) == watched
+        counted.hide()
+        console.print("said")
+        counted.show()
+        counted.close()
+        counted.show()
+        assert screen.text == "said\n"
+        monkeypatch.setenv("CI", "true")
 
 
 def test_a_rate_is_that_of_the_last_seconds() -> None:

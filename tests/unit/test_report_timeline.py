@@ -204,3 +204,14 @@ def test_elide_keeps_the_broken_turn_and_the_ends() -> None:
         assert any(row is not None and row.broken for row in shown)
     labels = [row.label if row else "⋮" for row in elide(rows, 7)]
     assert labels == ["set-up", "⋮", "T19", "T20", "T21", "⋮", "end"]
+
+
+def test_a_wait_is_drawn_through_every_line_of_a_row() -> None:
+    history = samples.double_workers_history()
+    long = Event(kind=EventKind.OK, turn=4, worker="original", step="note", answer=({"a": "x" * 60},))
+    events = tuple(long if (e.turn, e.kind) == (4, EventKind.OK) else e for e in history.events)
+    lines = timeline_text(timeline(replace(history, events=events)), 60).splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("T4"))
+    row = lines[start : next(n for n, line in enumerate(lines) if line.startswith("T5"))]
+    assert len(row) > 1
+    assert all(line.rstrip("0123456789 ").endswith("┊") for line in row)
