@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
 from harness.audited import AuditResult, Checked, Level, Monitored, Part
@@ -22,18 +23,34 @@ _ASCII = str.maketrans("✓✗→·–…", "+X>~-.")
 
 
 class AuditConsole:
-    """Callbacks of an audit; all output goes to ``file`` (standard output by default). ``quiet``: only what is not as
+    """Callbacks of an audit; all output goes to ``file`` (standard output by default). `close` it also when the audit
+    was cut short. ``quiet``: only what is not as
     it should be; ``verbose``: all rows that are kept, and the monitoring queries' rows."""
 
     def __init__(self, file: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet, self._verbose = quiet, verbose
         self._console: Console = QuietPipeConsole(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
         self._unicode = self._console.encoding.lower().startswith("utf")
+        self._live: Live | None = None
 
     def started(self, description: str, server_version: str) -> None:
         """Once, before anything is read."""
         if not self._quiet:
             self._say(f"{server_words(server_version)} · {one_line(description, 120)} · read-only")
+
+    def looking(self, at: str) -> None:
+        """Before what may take long; shown where it can be taken off again."""
+        if self._console.is_terminal and not self._quiet:
+            if self._live is None:
+                self._live = Live(console=self._console, auto_refresh=False, transient=True)
+                self._live.start()
+            self._live.update(Text(f"  looking at {at}", style="dim", no_wrap=True), refresh=True)
+
+    def close(self) -> None:
+        """Take that off. Idempotent."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def checked(self, checked: Checked) -> None:
         """After each check."""
@@ -45,6 +62,7 @@ class AuditConsole:
 
     def done(self, result: AuditResult, page: Path) -> None:
         """Once, at the end. ``page``: the report."""
+        self.close()
         if self._quiet and result.verdict is Verdict.PASS and not result.warnings:
             return
         if not self._quiet:
