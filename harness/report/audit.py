@@ -57,7 +57,7 @@ class AuditConsole:
         if self._quiet and not checked.total and not checked.skipped:
             return
         style = "bold red" if checked.is_finding else "yellow" if checked.total or checked.skipped else ""
-        self._say(f"{symbol(checked)} {checked.check:<24}{seen(checked)}", style)
+        self._say(f"{symbol(checked)} {checked.check:<25}{seen(checked)}", style)
         self._rows(checked.rows, checked.total)
 
     def done(self, result: AuditResult, page: Path) -> None:

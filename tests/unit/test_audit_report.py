@@ -61,19 +61,19 @@ def test_verdicts() -> None:
 
 def test_the_terminal() -> None:
     green = told(GREEN)
-    assert "✓ wrong_user              1,200 jobs\n" in green
-    assert "✓ job_key                 jobs_pkey\n" in green
+    assert "✓ wrong_user               1,200 jobs\n" in green
+    assert "✓ job_key                  jobs_pkey\n" in green
     assert "✓ Nothing wrong in 2 checks; 1.50 s\n" in green
     red = told(RED)
-    assert "✗ one_refund_per_job      5 of 1,200 jobs: a job was refunded more than once;" in red
+    assert "✗ one_refund_per_job       5 of 1,200 jobs: a job was refunded more than once;" in red
     assert "1,500 paid out beyond the charges" in red
     assert '{"job_id": "j2", "refunds": 2}\n    and 2 more\n' in red
     assert '"j3"' not in red
     assert '"j3"' in told(RED, verbose=True)
-    assert "! row_security            not so for 2 of 3 tables: row security is on (warning)" in red
+    assert "! row_security             not so for 2 of 3 tables: row security is on (warning)" in red
     assert "✗ 5 findings in 1 of 3 checks; 1 warning; 1.50 s" in red
     half = told(HALF)
-    assert "? ledger_chain            not looked at: took more than 60 s" in half
+    assert "? ledger_chain             not looked at: took more than 60 s" in half
     assert "a replica" in half
     assert "! 5 findings in 1 of 2 checks; not looked at: ledger_chain" in half
 
