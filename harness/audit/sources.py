@@ -79,9 +79,9 @@ def _jobs(ledger: Ledger, stuck_s: int) -> Source:
     ctes = f"""jobs AS NOT MATERIALIZED ({ledger.jobs}), entries AS NOT MATERIALIZED ({ledger.entries}), facts AS (
   SELECT e.job_id,
          count(*) FILTER (WHERE e.charge) AS charges,
-         coalesce(-sum(e.amount) FILTER (WHERE e.charge), 0) AS charged,
+         coalesce(-sum(e.summand) FILTER (WHERE e.charge), 0) AS charged,
          count(*) FILTER (WHERE e.refund) AS refunds,
-         coalesce(sum(e.amount) FILTER (WHERE e.refund), 0) AS refunded,
+         coalesce(sum(e.summand) FILTER (WHERE e.refund), 0) AS refunded,
          min(e.user_text) AS first_user, max(e.user_text) AS last_user,
          {last} AS last_refund_at
   FROM (SELECT n.*, n.user_id::text COLLATE "C" AS user_text FROM entries AS n) AS e
@@ -137,7 +137,7 @@ _SUMMED = """source AS (
          coalesce(t.entries, 0) AS entries,
          coalesce(t.moved, 0) AS moved, coalesce(t.moved, 0) AS closing
   FROM balances AS b FULL JOIN (
-    SELECT e.user_id, count(*) AS entries, sum(e.amount) AS moved FROM entries AS e GROUP BY e.user_id
+    SELECT e.user_id, count(*) AS entries, sum(e.summand) AS moved FROM entries AS e GROUP BY e.user_id
   ) AS t ON t.user_id = b.user_id
 )"""
 # The greatest pair (seq, after) is the last row: an aggregate that can be hashed, where DISTINCT ON would sort.
@@ -146,7 +146,7 @@ _ORDERED = """source AS (
          coalesce(t.entries, 0) AS entries,
          coalesce(t.moved, 0) AS moved, coalesce(t.closing, 0) AS closing
   FROM balances AS b FULL JOIN (
-    SELECT e.user_id, count(*) AS entries, sum(e.amount) AS moved,
+    SELECT e.user_id, count(*) AS entries, sum(e.summand) AS moved,
            (max(ARRAY[e.seq::NUMBER, e.balance_after::NUMBER]))[2] AS closing
     FROM entries AS e GROUP BY e.user_id
   ) AS t ON t.user_id = b.user_id
@@ -166,7 +166,7 @@ _UNORDERED = """loose AS (
          min(l.value) FILTER (WHERE l.excess < 0) AS closing
   FROM loose AS l GROUP BY l.user_id
 ), totals AS (
-  SELECT e.user_id, count(*) AS entries, sum(e.amount) AS moved, bool_or(e.balance_after = b.balance) AS reached,
+  SELECT e.user_id, count(*) AS entries, sum(e.summand) AS moved, bool_or(e.balance_after = b.balance) AS reached,
          min(e.balance_after) AS lowest
   FROM entries AS e LEFT JOIN balances AS b ON b.user_id = e.user_id GROUP BY e.user_id
 ), source AS (
