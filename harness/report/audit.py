@@ -105,11 +105,15 @@ def seen(checked: Checked) -> str:
     if not checked.total:
         return one_line(checked.detail, 200) or plural(checked.examined, checked.unit)
     warning = " (warning)" if checked.is_warning else ""
-    told = f"{checked.title}{money(checked)}{warning}"
+    return f"{counted(checked)}: {checked.title}{money(checked)}{warning}"
+
+
+def counted(checked: Checked) -> str:
+    """How many are not as they should be, of how many."""
+    of = f"{checked.total:,} of {plural(checked.examined, checked.unit)}"
     if checked.part is Part.LEDGER:
-        return f"{checked.total:,} of {plural(checked.examined, checked.unit)}: {told}"
-    many = f" for {checked.total:,} of {plural(checked.examined, checked.unit)}" if checked.examined > 1 else ""
-    return f"not so{many}: {told}"
+        return of
+    return f"not so for {of}" if checked.examined > 1 else "not so"
 
 
 def money(checked: Checked) -> str:
