@@ -11,6 +11,7 @@ from psycopg import sql
 from harness.audit.mapping import JobsSpec, Mapping, TransactionsSpec
 from harness.audit.session import Reading
 from harness.audit.sources import Ledger
+from harness.errors import UsageError
 from harness.scenario.schema.base import nearest
 
 _WHOLE = ("smallint", "integer", "bigint")
@@ -153,17 +154,16 @@ def _time(name: str | None) -> str:
 
 def _relation(reading: Reading, mapping: Mapping, place: str, name: str) -> Relation:
     schema, table = split_name(name)
-    path = (place, "table")
     found = reading.rows(_RELATION, {"schema": schema, "name": table})
     if not found:
-        raise mapping.error(path, f"there is no table {schema}.{table} in this database")
+        raise mapping.error((place, "table"), f"there is no table {schema}.{table} in this database")
     if not found[0]["usable"]:
-        raise mapping.error(path, f"this role may not use the schema {schema}: GRANT USAGE ON SCHEMA {schema} to it")
+        raise UsageError(f"this role may not use the schema {schema}: GRANT USAGE ON SCHEMA {schema} to it")
     columns = reading.rows(_COLUMNS, {"oid": found[0]["oid"]})
     unreadable = [c["name"] for c in columns if not c["readable"]]
     # Which of them are needed is known when the mapping is gone through; a table without any right is told at once.
     if len(unreadable) == len(columns):
-        raise mapping.error(path, f"this role may not read {schema}.{table}: GRANT SELECT ON {schema}.{table} to it")
+        raise UsageError(f"this role may not read {schema}.{table}: GRANT SELECT ON {schema}.{table} to it")
     types = {c["name"]: c["type"] if c["readable"] else "" for c in columns}
     return Relation(place=place, schema=schema, name=table, types=types)
 
@@ -180,7 +180,7 @@ class _Columns:
             raise self._mapping.error(path, f"there is no column {name} in {relation.words}{hint}")
         found = relation.types[name]
         if not found:
-            raise self._mapping.error(path, f"this role may not read {relation.words}.{name}")
+            raise UsageError(f"this role may not read {relation.words}.{name}: GRANT SELECT ON {relation.words} to it")
         if allowed and found not in allowed:
             wanted = " or ".join((", ".join(allowed[:-1]), allowed[-1]))
             message = f"{relation.words}.{name} is {found}: it must be {wanted}"
