@@ -75,7 +75,7 @@ SELECT * FROM numbered WHERE place <= {limit} ORDER BY rule, place"""
 def _jobs(ledger: Ledger, stuck_s: int) -> Source:
     last = "max(e.created_at) FILTER (WHERE e.refund)" if ledger.dated else "NULL::timestamptz"
     stuck = f"(j.processing AND j.started_at < now() - interval '{stuck_s} seconds')" if ledger.timed else "false"
-    # Collation "C": equality is all that matters, and bytes compare fastest.
+    # Collation "C": equality is all that matters, bytes compare fastest, and columns may have collations that differ.
     ctes = f"""jobs AS NOT MATERIALIZED ({ledger.jobs}), entries AS NOT MATERIALIZED ({ledger.entries}), facts AS (
   SELECT e.job_id,
          count(*) FILTER (WHERE e.charge) AS charges,
@@ -92,10 +92,10 @@ def _jobs(ledger: Ledger, stuck_s: int) -> Source:
          j.job_id IS NOT NULL AS known, coalesce(f.charges, 0) AS charges, coalesce(f.charged, 0) AS charged,
          coalesce(f.refunds, 0) AS refunds, coalesce(f.refunded, 0) AS refunded, f.last_refund_at,
          ARRAY[f.first_user, nullif(f.last_user, f.first_user)] AS booked_to,
-         f.first_user <> f.last_user OR j.user_id::text <> f.first_user AS users_differ,
+         f.first_user <> f.last_user OR j.user_id::text COLLATE "C" <> f.first_user AS users_differ,
          NOT j.listed AS status_unknown,
          {stuck} AS stuck
-  FROM jobs AS j FULL JOIN facts AS f ON f.job_id = j.job_id
+  FROM jobs AS j FULL JOIN facts AS f ON f.job_id COLLATE "C" = j.job_id COLLATE "C"
 )"""
     of_jobs = (*rules.OF_JOBS, rules.STUCK) if ledger.timed else rules.OF_JOBS
     return Source(unit="job", table=0, ctes=ctes, key='b.job_id COLLATE "C"', rules=of_jobs)
