@@ -3,8 +3,8 @@
     python benchmarks/audit_ledger.py [MILLIONS OF LEDGER ROWS]
 
 Default 10. The ledger has inversions and ties of created_at, which are normal, and 25 faults of 14 kinds. Prints for
-each server: wall time, the machine's load meanwhile (over one minute), peak memory of the harness (max RSS), faults
-found, missed, and told without being there.
+each server: wall time, processor time of the server, the machine's load meanwhile (over one minute), peak memory of the
+harness (max RSS), faults found, missed, and told without being there.
 The server's memory settings are PostgreSQL's own (work_mem 4 MB).
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+import psutil
 import psycopg
 from audit_ledgers import PLANTS, ROWS_PER_USER, ledger_script, migrations, plant
 from standbys import PRIMARY, Standby, dsn
@@ -57,9 +58,9 @@ def loaded(target: EmbeddedTarget, users: int) -> set[tuple[str, str]]:
     return wanted
 
 
-def audited(where: str, name: str, wanted: set[tuple[str, str]], folder: Path) -> None:
+def audited(where: str, postmaster: int, name: str, wanted: set[tuple[str, str]], folder: Path) -> None:
     report = folder / f"{name}.json"
-    begin = time.perf_counter()
+    begin, work = time.perf_counter(), processor_s(postmaster)
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", "audit", "--target", "env:LEDGER", "--show-ids", "--timeout", "600",
          "--out", str(folder), "--json", str(report)],
@@ -67,6 +68,7 @@ def audited(where: str, name: str, wanted: set[tuple[str, str]], folder: Path) -
     )  # fmt: skip
     _, _, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begin
+    work = processor_s(postmaster) - work
     found = json.loads(report.read_text())
     columns = {p.check: p.column for p in PLANTS}
     told = {
@@ -77,10 +79,17 @@ def audited(where: str, name: str, wanted: set[tuple[str, str]], folder: Path) -
     }
     load, memory = os.getloadavg()[0], used.ru_maxrss / 1024
     print(
-        f"{name}: {seconds:.1f} s at load {load:.1f}, {memory:.0f} MiB; {len(told & wanted)} of {len(wanted)} faults"
-        f" found, {len(told - wanted)} told that are none; trouble: {found.get('trouble', 'none')}",
+        f"{name}: {seconds:.1f} s at load {load:.1f}, {work:.1f} s of the server's processors, {memory:.0f} MiB;"
+        f" {len(told & wanted)} of {len(wanted)} faults found, {len(told - wanted)} told that are none",
+        found.get("trouble", ""),
         flush=True,
     )
+
+
+def processor_s(postmaster: int) -> float:
+    """What its sessions that have ended have used."""
+    times = psutil.Process(postmaster).cpu_times()
+    return times.children_user + times.children_system
 
 
 def main() -> None:
@@ -97,10 +106,10 @@ def main() -> None:
             print(
                 f"{users * ROWS_PER_USER:,} ledger rows made in {time.perf_counter() - begin:.0f} s, {size}", flush=True
             )
-            audited(dsn(target, "ledger"), "primary", wanted, Path(out))
+            audited(dsn(target, "ledger"), target.pid, "primary", wanted, Path(out))
             with Standby(target, timeout_s=1800) as standby:
                 standby.caught_up()
-                audited(standby.dsn("ledger"), "replica", wanted, Path(out))
+                audited(standby.dsn("ledger"), standby.pid, "replica", wanted, Path(out))
     finally:
         place.rmdir()
 

@@ -427,8 +427,14 @@ def schema(
         bool, typer.Option("--results", help="of results.json instead, for programs that read it")
     ] = False,
     audit: Annotated[bool, typer.Option("--audit", help="of audit.json instead")] = False,
+    map_: Annotated[bool, typer.Option("--map", help="of mapping files of `harness audit` instead")] = False,
 ) -> int:
     """Print the JSON Schema of scenario files, for editors, or of results."""
+    if map_:
+        from harness.audit.mapping import schema_text as mapping_schema
+
+        sys.stdout.write(mapping_schema())
+        return 0
     if results or audit:
         from harness.report import audit_json
         from harness.report import results as results_json

@@ -55,10 +55,12 @@ def run_audit(asked: Asked) -> int:
         folder = new_run_folder(asked.out)
         try:
             console.started(target.description, target.server_version)
-            result = audit(target, mapping, options, console.checked)
+            result = audit(target, mapping, options, console)
         except BaseException:
             remove_empty(folder)
             raise
+        finally:
+            console.close()
     return _reported(result, folder, asked.json, console.done)
 
 

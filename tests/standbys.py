@@ -46,6 +46,11 @@ class Standby:
             conf.write(f"port = {_PORT}\nmax_standby_streaming_delay = '1s'\n")
         self._launch = Launch([str(programs / "postgres"), "-D", str(data)], account, primary.folder / "standby.log")
 
+    @property
+    def pid(self) -> int:
+        """Of the postmaster."""
+        return self._launch.process.pid
+
     def dsn(self, dbname: str) -> str:
         return dsn(self.primary, dbname, _PORT)
 

@@ -11,7 +11,16 @@ from harness.audit.session import Reading
 _FUNCTIONS = """
 SELECT p.oid::regprocedure::text AS signature, n.nspname AS schema, p.proname AS name, p.prokind = 'f' AS is_function,
        p.provolatile = 'v' AS volatile, p.prosecdef AS definer, pg_get_userbyid(p.proowner) AS owner,
-       EXISTS (SELECT FROM unnest(p.proconfig) AS c WHERE c LIKE 'search_path=%%') AS path_fixed,
+       (SELECT string_to_array(replace(substr(c, 13), ' ', ''), ',') FROM unnest(p.proconfig) AS c
+        WHERE c LIKE 'search_path=%%') AS path,
+       ARRAY(SELECT s.nspname::text FROM unnest(p.proconfig) AS c
+             CROSS JOIN LATERAL unnest(string_to_array(replace(substr(c, 13), ' ', ''), ','))
+               WITH ORDINALITY AS w (n, place)
+             JOIN pg_namespace AS s ON s.nspname = trim(w.n, '"')
+             WHERE c LIKE 'search_path=%%' AND (has_schema_privilege('public', s.oid, 'CREATE') OR EXISTS (
+               SELECT FROM pg_roles AS r
+               WHERE r.rolname = ANY (%(untrusted)s) AND has_schema_privilege(r.oid, s.oid, 'CREATE')))
+             ORDER BY w.place) AS open_schemas,
        has_function_privilege('public', p.oid, 'EXECUTE') AS public_may,
        ARRAY(SELECT r.rolname::text FROM pg_roles AS r
              WHERE r.rolname = ANY (%(untrusted)s) AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
@@ -55,7 +64,8 @@ ORDER BY c.relname COLLATE "C"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """A function or procedure. ``may_execute``: of the roles that should not, those that can; ``service_may``: None
-    where there is no such role. ``path_fixed``: it sets its own search_path."""
+    where there is no such role. ``path``: the schemas of the search_path that it sets, None when it sets none;
+    ``open_schemas``: those of them in which untrusted roles may create."""
 
     signature: str
     schema: str
@@ -64,7 +74,8 @@ class Function:
     volatile: bool
     definer: bool
     owner: str
-    path_fixed: bool
+    path: list[str] | None
+    open_schemas: list[str]
     public_may: bool
     may_execute: list[str]
     service_may: bool | None

@@ -20,7 +20,7 @@ def deploy_checks(catalog: Catalog, spec: MappingSpec) -> Iterator[Checked]:
         yield from _refund_function(_named(catalog, spec.functions.refund), spec)
     yield _owners(catalog, spec)
     yield _privileges(catalog)
-    yield _paths(catalog)
+    yield from _paths(catalog)
     yield _writers(catalog)
     yield from _keys(catalog, spec)
     yield _row_security(catalog)
@@ -85,15 +85,31 @@ def _privileges(catalog: Catalog) -> Checked:
     )
 
 
-def _paths(catalog: Catalog) -> Checked:
+def _paths(catalog: Catalog) -> Iterator[Checked]:
     definers = [f for f in catalog.functions if f.definer]
-    return _tick(
+    yield _tick(
         "search_path",
-        "SECURITY DEFINER functions fix their search_path: else their caller decides which table a name means",
-        [{"function": f.signature, "owner": f.owner} for f in definers if not f.path_fixed],
+        "SECURITY DEFINER functions fix their search_path, to schemas in which untrusted roles cannot create: else"
+        " their caller decides which table or function a name means",
+        [
+            {"function": f.signature, "search_path": f.path, "may_create_in": f.open_schemas}
+            for f in definers
+            if f.path is None or f.open_schemas
+        ],
         examined=len(definers),
-        unit="function",
     )
+    yield _tick(
+        "search_path_temp",
+        "their search_path ends with pg_temp: where it is not named, temporary tables are found before all others",
+        [{"function": f.signature, "search_path": f.path} for f in definers if f.path and not _temp_last(f.path)],
+        examined=len(definers),
+        level=Level.WARNING,
+    )
+
+
+def _temp_last(path: Sequence[str]) -> bool:
+    """An empty path (written ``""``) is as good: then every name must be qualified."""
+    return [schema.strip('"') for schema in path][-1] in ("pg_temp", "")
 
 
 def _writers(catalog: Catalog) -> Checked:

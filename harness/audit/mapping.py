@@ -3,6 +3,7 @@ migration guide."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -95,7 +96,7 @@ class RolesSpec(Strict):
 
 
 class MappingSpec(Strict):
-    """A mapping file."""
+    """The names of a ledger for `harness audit --map`, version 1."""
 
     version: Literal[1] = 1
     jobs: JobsSpec = JobsSpec()
@@ -103,6 +104,11 @@ class MappingSpec(Strict):
     transactions: TransactionsSpec = TransactionsSpec()
     functions: FunctionsSpec = FunctionsSpec()
     roles: RolesSpec = RolesSpec()
+
+
+def schema_text() -> str:
+    """The JSON Schema of mapping files, for editors."""
+    return json.dumps(MappingSpec.model_json_schema(), indent=2) + "\n"
 
 
 class Mapping:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from harness.audit.catalog import read_catalog
 from harness.audit.deploy import deploy_checks
@@ -20,6 +21,16 @@ from harness.targets.protocol import Target
 _SNAPSHOT = "SELECT now()::timestamptz(0) AS taken_at, pg_is_in_recovery() AS standby"
 
 
+class Ear(Protocol):
+    """Hears how an audit goes."""
+
+    def looking(self, at: str) -> None:
+        """At what it looks from now on, such as ``12,031 jobs``: it may take long."""
+
+    def checked(self, checked: Checked) -> None:
+        """A check is done."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditOptions:
     """``timeout_s``: of each query. ``limit``: rows kept per check, at least 1. ``since``: the monitoring queries'
@@ -33,35 +44,37 @@ class AuditOptions:
     show_ids: bool
 
 
-def audit(
-    target: Target, mapping: Mapping, options: AuditOptions, tell: Callable[[Checked], None] = lambda _: None
-) -> AuditResult:
-    """Audit the database that ``target`` names; ``tell`` hears of each check as it is done.
+def audit(target: Target, mapping: Mapping, options: AuditOptions, ear: Ear) -> AuditResult:
+    """Audit the database that ``target`` names.
 
     Raises `UsageError` for a mapping that does not fit and for missing privileges, `TargetError` when the server fails.
     A query that takes too long costs its checks only: they are skipped, and the result says so as its trouble.
     """
     begin = time.perf_counter()
     with reading(target, options.timeout_s) as session:
-        return _audited(session, target, mapping, options, tell, begin)
+        return _audited(session, target, mapping, options, ear, begin)
 
 
 def _audited(
-    session: Reading, target: Target, mapping: Mapping, options: AuditOptions, tell: Callable[[Checked], None],
-    begin: float,
-) -> AuditResult:  # fmt: skip
+    session: Reading, target: Target, mapping: Mapping, options: AuditOptions, ear: Ear, begin: float
+) -> AuditResult:
     [snapshot] = session.rows(_SNAPSHOT)
     identities = Identities(show=options.show_ids)
     ledger = find_ledger(session, mapping)
+    ear.looking("how much there is")
     tables = _counted(session, ledger)
     checks: list[Checked] = []
     for source in sources(ledger, options.stuck_s):
-        for checked in _judged(session, source, tables[source.table].rows, options.limit, identities):
+        rows = tables[source.table].rows
+        ear.looking(f"{rows:,} {source.unit}s" if rows >= 0 else f"{source.unit}s")
+        for checked in _judged(session, source, rows, options.limit, identities):
             checks.append(checked)
-            tell(checked)
+            ear.checked(checked)
+    ear.looking("functions and tables")
     for checked in deploy_checks(read_catalog(session, mapping.spec), mapping.spec):
         checks.append(checked)
-        tell(checked)
+        ear.checked(checked)
+    ear.looking("the monitoring queries")
     watched = tuple(monitored(session, ledger, options.since, options.limit, identities))
     return AuditResult(
         server_version=target.server_version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -33,16 +34,14 @@ class Reading:
 
     def rows(self, query: str, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows of ``query``. Raises `TookTooLong`, `UsageError` (what may not be read), `TargetError`."""
+        begin = time.monotonic()
         try:
             with self.connection.transaction(), self._ended(), self.connection.cursor(row_factory=dict_row) as cursor:
                 return cursor.execute(query.encode(), values, prepare=False).fetchall()
-        except psycopg.errors.QueryCanceled as error:
-            # The server says the same state for a timeout, for a replica's conflict, and for somebody's cancel.
-            text = one_line(str(error))
-            if "statement timeout" in text:
-                raise TookTooLong(f"took more than {self._timeout_s:g} s: raise --timeout") from None
-            raise _in_words(error) from None
         except psycopg.Error as error:
+            # The state is the same when somebody cancels it, and the text is in the server's language.
+            if error.sqlstate == "57014" and time.monotonic() - begin >= self._timeout_s:
+                raise TookTooLong(f"took more than {self._timeout_s:g} s: raise --timeout") from None
             raise _in_words(error) from None
 
     @contextmanager
@@ -98,22 +97,20 @@ def _in_words(error: psycopg.Error) -> HarnessError:
     text = one_line(error.diag.message_primary or str(error))
     match error.sqlstate:
         case "42501":
-            if "row-level security" in text:
-                remedy = "audit as a role that sees all rows: the tables' owner, or one with BYPASSRLS"
-            else:
-                remedy = "an audit needs USAGE on the schema and SELECT on the three tables"
-            return UsageError(f"{text}: {remedy}")
+            return UsageError(f"{text}: {_NEEDS}")
         case "55P03":
             return TargetError(f"{text}: somebody holds an exclusive lock (a migration?); audit again when it is done")
-        case "40001" | "57P01" if "recovery" in text:
-            return TargetError(_CONFLICT.format(text))
-        case "57014" if "recovery" in text:
+        case "40001" | "40P01":  # what only reads meets neither but on a replica
             return TargetError(_CONFLICT.format(text))
         case "22P02" | "42846" | "42883" | "42804" | "22003":
             return UsageError(f"the ledger's columns are not what the checks need ({text}): see --map")
     return TargetError(f"the server failed: {text}")
 
 
+_NEEDS = (
+    "an audit needs USAGE on the schema and SELECT on the three tables; with row security, to be their owner or to have"
+    " BYPASSRLS"
+)
 _CONFLICT = (
     "{}: the replica had to replay what removes rows that the audit still reads; raise max_standby_streaming_delay or"
     " set hot_standby_feedback there, or audit the primary"

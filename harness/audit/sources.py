@@ -75,13 +75,13 @@ SELECT * FROM numbered WHERE place <= {limit} ORDER BY rule, place"""
 def _jobs(ledger: Ledger, stuck_s: int) -> Source:
     last = "max(e.created_at) FILTER (WHERE e.refund)" if ledger.dated else "NULL::timestamptz"
     stuck = f"(j.processing AND j.started_at < now() - interval '{stuck_s} seconds')" if ledger.timed else "false"
-    # Collation "C": equality is all that matters, and bytes compare fastest.
+    # Collation "C": equality is all that matters, bytes compare fastest, and columns may have collations that differ.
     ctes = f"""jobs AS NOT MATERIALIZED ({ledger.jobs}), entries AS NOT MATERIALIZED ({ledger.entries}), facts AS (
   SELECT e.job_id,
          count(*) FILTER (WHERE e.charge) AS charges,
-         coalesce(-sum(e.amount) FILTER (WHERE e.charge), 0) AS charged,
+         coalesce(-sum(e.summand) FILTER (WHERE e.charge), 0) AS charged,
          count(*) FILTER (WHERE e.refund) AS refunds,
-         coalesce(sum(e.amount) FILTER (WHERE e.refund), 0) AS refunded,
+         coalesce(sum(e.summand) FILTER (WHERE e.refund), 0) AS refunded,
          min(e.user_text) AS first_user, max(e.user_text) AS last_user,
          {last} AS last_refund_at
   FROM (SELECT n.*, n.user_id::text COLLATE "C" AS user_text FROM entries AS n) AS e
@@ -92,10 +92,10 @@ def _jobs(ledger: Ledger, stuck_s: int) -> Source:
          j.job_id IS NOT NULL AS known, coalesce(f.charges, 0) AS charges, coalesce(f.charged, 0) AS charged,
          coalesce(f.refunds, 0) AS refunds, coalesce(f.refunded, 0) AS refunded, f.last_refund_at,
          ARRAY[f.first_user, nullif(f.last_user, f.first_user)] AS booked_to,
-         f.first_user <> f.last_user OR j.user_id::text <> f.first_user AS users_differ,
+         f.first_user <> f.last_user OR j.user_id::text COLLATE "C" <> f.first_user AS users_differ,
          NOT j.listed AS status_unknown,
          {stuck} AS stuck
-  FROM jobs AS j FULL JOIN facts AS f ON f.job_id = j.job_id
+  FROM jobs AS j FULL JOIN facts AS f ON f.job_id COLLATE "C" = j.job_id COLLATE "C"
 )"""
     of_jobs = (*rules.OF_JOBS, rules.STUCK) if ledger.timed else rules.OF_JOBS
     return Source(unit="job", table=0, ctes=ctes, key='b.job_id COLLATE "C"', rules=of_jobs)
@@ -137,7 +137,7 @@ _SUMMED = """source AS (
          coalesce(t.entries, 0) AS entries,
          coalesce(t.moved, 0) AS moved, coalesce(t.moved, 0) AS closing
   FROM balances AS b FULL JOIN (
-    SELECT e.user_id, count(*) AS entries, sum(e.amount) AS moved FROM entries AS e GROUP BY e.user_id
+    SELECT e.user_id, count(*) AS entries, sum(e.summand) AS moved FROM entries AS e GROUP BY e.user_id
   ) AS t ON t.user_id = b.user_id
 )"""
 # The greatest pair (seq, after) is the last row: an aggregate that can be hashed, where DISTINCT ON would sort.
@@ -146,7 +146,7 @@ _ORDERED = """source AS (
          coalesce(t.entries, 0) AS entries,
          coalesce(t.moved, 0) AS moved, coalesce(t.closing, 0) AS closing
   FROM balances AS b FULL JOIN (
-    SELECT e.user_id, count(*) AS entries, sum(e.amount) AS moved,
+    SELECT e.user_id, count(*) AS entries, sum(e.summand) AS moved,
            (max(ARRAY[e.seq::NUMBER, e.balance_after::NUMBER]))[2] AS closing
     FROM entries AS e GROUP BY e.user_id
   ) AS t ON t.user_id = b.user_id
@@ -166,7 +166,7 @@ _UNORDERED = """loose AS (
          min(l.value) FILTER (WHERE l.excess < 0) AS closing
   FROM loose AS l GROUP BY l.user_id
 ), totals AS (
-  SELECT e.user_id, count(*) AS entries, sum(e.amount) AS moved, bool_or(e.balance_after = b.balance) AS reached,
+  SELECT e.user_id, count(*) AS entries, sum(e.summand) AS moved, bool_or(e.balance_after = b.balance) AS reached,
          min(e.balance_after) AS lowest
   FROM entries AS e LEFT JOIN balances AS b ON b.user_id = e.user_id GROUP BY e.user_id
 ), source AS (

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
 from harness.audited import AuditResult, Checked, Level, Monitored, Part
@@ -22,29 +23,46 @@ _ASCII = str.maketrans("✓✗→·–…", "+X>~-.")
 
 
 class AuditConsole:
-    """Callbacks of an audit; all output goes to ``file`` (standard output by default). ``quiet``: only what is not as
+    """Callbacks of an audit; all output goes to ``file`` (standard output by default). `close` it also when the audit
+    was cut short. ``quiet``: only what is not as
     it should be; ``verbose``: all rows that are kept, and the monitoring queries' rows."""
 
     def __init__(self, file: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet, self._verbose = quiet, verbose
         self._console: Console = QuietPipeConsole(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
         self._unicode = self._console.encoding.lower().startswith("utf")
+        self._live: Live | None = None
 
     def started(self, description: str, server_version: str) -> None:
         """Once, before anything is read."""
         if not self._quiet:
             self._say(f"{server_words(server_version)} · {one_line(description, 120)} · read-only")
 
+    def looking(self, at: str) -> None:
+        """Before what may take long; shown where it can be taken off again."""
+        if self._console.is_terminal and not self._quiet:
+            if self._live is None:
+                self._live = Live(console=self._console, auto_refresh=False, transient=True)
+                self._live.start()
+            self._live.update(Text(f"  looking at {at}", style="dim", no_wrap=True), refresh=True)
+
+    def close(self) -> None:
+        """Take that off. Idempotent."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
     def checked(self, checked: Checked) -> None:
         """After each check."""
         if self._quiet and not checked.total and not checked.skipped:
             return
         style = "bold red" if checked.is_finding else "yellow" if checked.total or checked.skipped else ""
-        self._say(f"{symbol(checked)} {checked.check:<24}{seen(checked)}", style)
+        self._say(f"{symbol(checked)} {checked.check:<25}{seen(checked)}", style)
         self._rows(checked.rows, checked.total)
 
     def done(self, result: AuditResult, page: Path) -> None:
         """Once, at the end. ``page``: the report."""
+        self.close()
         if self._quiet and result.verdict is Verdict.PASS and not result.warnings:
             return
         if not self._quiet:
@@ -87,11 +105,15 @@ def seen(checked: Checked) -> str:
     if not checked.total:
         return one_line(checked.detail, 200) or plural(checked.examined, checked.unit)
     warning = " (warning)" if checked.is_warning else ""
-    told = f"{checked.title}{money(checked)}{warning}"
+    return f"{counted(checked)}: {checked.title}{money(checked)}{warning}"
+
+
+def counted(checked: Checked) -> str:
+    """How many are not as they should be, of how many."""
+    of = f"{checked.total:,} of {plural(checked.examined, checked.unit)}"
     if checked.part is Part.LEDGER:
-        return f"{checked.total:,} of {plural(checked.examined, checked.unit)}: {told}"
-    many = f" for {checked.total:,} of {plural(checked.examined, checked.unit)}" if checked.examined > 1 else ""
-    return f"not so{many}: {told}"
+        return of
+    return f"not so for {of}" if checked.examined > 1 else "not so"
 
 
 def money(checked: Checked) -> str:

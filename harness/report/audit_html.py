@@ -10,7 +10,7 @@ from harness import __version__
 from harness.audited import AuditResult, Checked, Monitored, Part
 from harness.files import write_atomically
 from harness.model import Row, Verdict
-from harness.report.audit import headline, monitored_line, seen, symbol
+from harness.report.audit import counted, headline, money, monitored_line, seen, symbol
 from harness.report.text import clean, one_line, value_text
 from harness.report.words import plural, seconds, server_words
 
@@ -60,8 +60,8 @@ def _page(result: AuditResult) -> dict[str, Any]:
         ],
         "broken": [view for view in views if view["table"]["rows"]],
         "parts": [
-            ("Ledger", [v for v in views if v["part"] is Part.LEDGER]),
-            ("Deployment", [v for v in views if v["part"] is Part.DEPLOY]),
+            ("Ledger", "what a row means", [v for v in views if v["part"] is Part.LEDGER]),
+            ("Deployment", "what should be so", [v for v in views if v["part"] is Part.DEPLOY]),
         ],
         "monitored": [_monitored(m) for m in result.monitored],
         "hidden": result.hidden,
@@ -75,6 +75,7 @@ def _view(checked: Checked) -> dict[str, Any]:
         "check": checked.check,
         "title": checked.title,
         "seen": seen(checked),
+        "short": f"{counted(checked)}{money(checked)}" if checked.total else seen(checked),
         "badge": {"kind": _KINDS[mark], "symbol": mark, "label": _WORDS[mark]},
         "table": _table(checked.rows, checked.total),
     }

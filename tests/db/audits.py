@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from harness.audit.run import AuditOptions, audit
 from harness.audited import AuditResult, Checked
 from harness.db import connect
 from harness.model import Script
+from harness.report.audit import AuditConsole
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 from harness.targets.server import ServerTarget
@@ -58,7 +60,7 @@ def options(**changed: Any) -> AuditOptions:
 def audited(where: str, mapping: Path | Mapping | None = None, **changed: Any) -> AuditResult:
     known = mapping if isinstance(mapping, Mapping) else read_mapping(mapping)
     with ServerTarget(where) as target:
-        return audit(target, known, options(**changed))
+        return audit(target, known, options(**changed), AuditConsole(io.StringIO()))
 
 
 def check(result: AuditResult, name: str) -> Checked:

@@ -158,6 +158,18 @@ def test_a_ledger_of_other_names(ledgers: Ledgers, tmp_path: Path) -> None:
     assert check(audited(ledgers.dsn(connection), mapping), "ledger_arithmetic").credits == 0.25
 
 
+def test_ids_may_be_texts_whose_collations_differ(ledgers: Ledgers, tmp_path: Path) -> None:
+    mapping = tmp_path / "m.yaml"
+    mapping.write_text("version: 1\ntransactions: {job: job_id}\n")
+    connection = ledgers.opened(SMALL, CATCH_UP)
+    connection.execute("""ALTER TABLE story_jobs ALTER job_id TYPE varchar COLLATE "POSIX", ALTER user_id TYPE text;
+      ALTER TABLE balance_transactions ADD job_id text COLLATE "ucs_basic";
+      UPDATE balance_transactions SET job_id = metadata ->> 'job_id'""")
+    assert audited(ledgers.dsn(connection), mapping).verdict is Verdict.PASS
+    connection.execute("UPDATE story_jobs SET user_id = 'somebody' WHERE job_id = 'bull:3:0a'")
+    assert told(audited(ledgers.dsn(connection), mapping).checks, EVERY) == {("wrong_user", "bull:3:0a")}
+
+
 def test_a_ledger_that_says_nothing_of_before_and_after(ledgers: Ledgers, tmp_path: Path) -> None:
     mapping = tmp_path / "m.yaml"
     mapping.write_text("version: 1\ntransactions: {before: null, after: null}\n")

@@ -48,7 +48,7 @@ def test_findings_are_1_and_nobody_is_named(ledgers: Ledgers, tmp_path: Path) ->
     copy = tmp_path / "a.json"
     done = audit_command("--target", "env:LEDGER", "--out", str(tmp_path / "r"), "--json", str(copy), LEDGER=where)
     assert (done.returncode, done.stderr) == (1, "")
-    assert "✗ one_refund_per_job      1 of 242 jobs" in done.stdout
+    assert "✗ one_refund_per_job       1 of 242 jobs" in done.stdout
     assert "✗ 1 finding in 1 of " in done.stdout
     folder = tmp_path / "r" / "latest"
     assert {p.name for p in folder.iterdir() if not p.name.startswith(".")} == {"index.html", "audit.json"}

@@ -45,7 +45,18 @@ FINDINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
         OPEN_HANDED.format(path="SET search_path = ''"),
         {"function": "public.gift(uuid)", "may_execute": ["PUBLIC", "anon", "authenticated"]},
     ),
-    "no_search_path": ("search_path", f"ALTER FUNCTION {REFUND} RESET search_path", {}),
+    "no_search_path": ("search_path", f"ALTER FUNCTION {REFUND} RESET search_path", {"search_path": None}),
+    "search_path_open_to_all": (
+        "search_path",
+        f"""CREATE SCHEMA "Open"; GRANT CREATE ON SCHEMA "Open" TO PUBLIC;
+        ALTER FUNCTION {REFUND} SET search_path = pg_catalog, "Open", pg_temp""",
+        {"search_path": ["pg_catalog", '"Open"', "pg_temp"], "may_create_in": ["Open"]},
+    ),
+    "search_path_open_to_anon": (
+        "search_path",
+        f"GRANT CREATE ON SCHEMA public TO anon; ALTER FUNCTION {REFUND} SET search_path = public, pg_temp",
+        {"may_create_in": ["public"]},
+    ),
     "a_function_nobody_named_without_path": (
         "search_path",
         OPEN_HANDED.format(path="") + "REVOKE EXECUTE ON FUNCTION public.gift(uuid) FROM PUBLIC, anon, authenticated",
@@ -64,6 +75,7 @@ FINDINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 WARNINGS = {
     "service_may_refund": f"REVOKE EXECUTE ON FUNCTION {REFUND} FROM service_role",
+    "search_path_temp": f"ALTER FUNCTION {REFUND} SET search_path = public, pg_catalog",
     "job_key": "ALTER TABLE public.story_jobs DROP CONSTRAINT story_jobs_pkey",
     "balance_key": "ALTER TABLE public.user_balances DROP CONSTRAINT user_balances_pkey",
     "balance_floor": "ALTER TABLE public.user_balances DROP CONSTRAINT user_balances_balance_check",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
+import jsonschema
 import pytest
+from ruamel.yaml import YAML
 
-from harness.audit.mapping import read_mapping
+from harness.audit import rules
+from harness.audit.mapping import read_mapping, schema_text
 from harness.audit.monitoring import window
 from harness.errors import ScenarioError, UsageError
 
@@ -80,3 +85,24 @@ def test_windows(text: str, found: tuple[str, str]) -> None:
 def test_no_windows(text: str) -> None:
     with pytest.raises(UsageError, match="--since"):
         window(text)
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
+
+
+def test_the_mapping_in_the_docs_is_one(tmp_path: Path) -> None:
+    [text] = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    path = tmp_path / "m.yaml"
+    path.write_text(text)
+    spec = read_mapping(path).spec
+    assert (spec.jobs.table, spec.transactions.job.path, spec.roles.service) == ("app.tasks", ["task", "id"], "worker")
+    schema = json.loads(schema_text())
+    jsonschema.validate(YAML(typ="safe").load(text), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"version": 1, "job": {}}, schema)
+
+
+def test_the_docs_know_every_check() -> None:
+    every = [r for r in (*vars(rules).values(), *rules.OF_JOBS) if isinstance(r, rules.Rule)]
+    assert len(every) > 20
+    assert [r.check for r in every if f"`{r.check}`" not in GUIDE] == []

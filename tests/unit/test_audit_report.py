@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import jsonschema
+import pytest
 
 from harness.audit.identities import Identities
 from harness.audited import AuditResult, Checked, Level, Monitored, Part, Table
@@ -45,6 +46,7 @@ def told(result: AuditResult, *, quiet: bool = False, verbose: bool = False) -> 
     out = io.StringIO()
     console = AuditConsole(out, quiet=quiet, verbose=verbose)
     console.started(result.database, result.server_version)
+    console.looking("1,200 jobs")
     for checked in result.checks:
         console.checked(checked)
     console.done(result, Path("reports/latest/index.html"))
@@ -59,19 +61,19 @@ def test_verdicts() -> None:
 
 def test_the_terminal() -> None:
     green = told(GREEN)
-    assert "✓ wrong_user              1,200 jobs\n" in green
-    assert "✓ job_key                 jobs_pkey\n" in green
+    assert "✓ wrong_user               1,200 jobs\n" in green
+    assert "✓ job_key                  jobs_pkey\n" in green
     assert "✓ Nothing wrong in 2 checks; 1.50 s\n" in green
     red = told(RED)
-    assert "✗ one_refund_per_job      5 of 1,200 jobs: a job was refunded more than once;" in red
+    assert "✗ one_refund_per_job       5 of 1,200 jobs: a job was refunded more than once;" in red
     assert "1,500 paid out beyond the charges" in red
     assert '{"job_id": "j2", "refunds": 2}\n    and 2 more\n' in red
     assert '"j3"' not in red
     assert '"j3"' in told(RED, verbose=True)
-    assert "! row_security            not so for 2 of 3 tables: row security is on (warning)" in red
+    assert "! row_security             not so for 2 of 3 tables: row security is on (warning)" in red
     assert "✗ 5 findings in 1 of 3 checks; 1 warning; 1.50 s" in red
     half = told(HALF)
-    assert "? ledger_chain            not looked at: took more than 60 s" in half
+    assert "? ledger_chain             not looked at: took more than 60 s" in half
     assert "a replica" in half
     assert "! 5 findings in 1 of 2 checks; not looked at: ledger_chain" in half
 
@@ -112,6 +114,23 @@ def test_the_page_needs_nothing_and_shows_all() -> None:
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
     assert "User ids are hashes" in page
     assert "User ids are hashes" not in audit_html(replace(RED, hidden=False))
+
+
+def test_every_class_of_the_page_has_its_look() -> None:
+    templates = SCHEMA_FILE.parent / "templates"
+    look = (templates / "report.css").read_text()
+    written = re.findall(r'class="([\w ]+)"', (templates / "audit.html.j2").read_text())
+    used = {name for text in written for name in text.split()}
+    badges = {"pass", "violation", "inconclusive", "error"}
+    assert [name for name in sorted(used | badges) if f".{name}" not in look] == []
+
+
+def test_on_a_terminal_it_says_what_it_looks_at_and_takes_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("TERM", "xterm"), ("FORCE_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    text = told(GREEN)
+    assert "looking at 1,200 jobs" in text
+    assert "looking" not in text.split("Nothing wrong")[1]
 
 
 def test_what_comes_from_the_database_stays_text() -> None:
