@@ -341,13 +341,13 @@ def test_histories_without_texts_give_nothing() -> None:
 
 TEXTS = st.sampled_from(
     [
-        LOOKS, MARKS, PAYS, READS, "BEGIN", "BEGIN ISOLATION LEVEL SERIALIZABLE", "COMMIT", "COMMIT AND CHAIN",
-        "ROLLBACK", "SELECT * INTO r FROM jobs WHERE status = 'open' ORDER BY id DESC LIMIT 1 FOR UPDATE SKIP LOCKED",
-        "UPDATE accounts SET balance = v_left WHERE id = 'a'", "DELETE FROM jobs WHERE id = 'j1'",
-        "FETCH c INTO v_left", "OPEN c FOR SELECT balance FROM accounts", "INSERT INTO jobs VALUES ('j1', NULL)",
-        "no SQL", "", None,
+        *(LOOKS, MARKS, PAYS, READS, "BEGIN", "BEGIN ISOLATION LEVEL SERIALIZABLE", "COMMIT", "COMMIT AND CHAIN"),
+        *("ROLLBACK", "DELETE FROM jobs WHERE id = 'j1'", "INSERT INTO jobs VALUES ('j1', NULL)", "no SQL", "", None),
+        *("OPEN c FOR SELECT balance FROM accounts", "FETCH c INTO v_left"),
+        "SELECT * INTO r FROM jobs WHERE status = 'open' ORDER BY id DESC LIMIT 1 FOR UPDATE SKIP LOCKED",
+        "UPDATE accounts SET balance = v_left WHERE id = 'a'",
     ]
-)  # fmt: skip
+)
 ROW = st.dictionaries(st.sampled_from(["id", "status", "balance"]), st.none() | st.integers(0, 2) | st.just("j1"))
 LEDGERS = st.dictionaries(st.sampled_from(["jobs", "accounts"]), st.lists(ROW, max_size=3).map(tuple))
 EVENTS = st.builds(
