@@ -128,10 +128,13 @@ def test_a_link_opens_and_unhides_what_it_leads_to(told_page: str, open_page: Op
     page = open_page(f"{told_page}#verdict=pass")
     page.locator(".overview").get_by_role("link", name="double_workers").click()
     expect(page.locator("#s1")).to_have_attribute("open", "")
+    page.goto(f"{told_page}#%")  # leads nowhere, and harms nothing
     page.goto(f"{told_page}#verdict=pass")
     page.goto(f"{told_page}#s4")
     expect(page.locator("#s4")).to_be_visible()
     expect(page.locator("#s4-1 .bar")).to_be_visible()
+    expect(page.locator("#filters output")).to_have_text("All 5 scenarios are shown")
+    assert page.url.endswith("#s4")
 
 
 def test_copying_the_replay_command(told_page: str, open_page: OpenPage) -> None:

@@ -90,7 +90,6 @@
     // What a link leads to must be there to be led to.
     return (target) => {
       if (!target.closest("[hidden]")) return;
-      filters.reset();
       for (const name of fields) if (filters.elements[name]) filters.elements[name].value = "";
       filter(elements);
     };
@@ -100,7 +99,7 @@
 
   function setUpLinks(unhide) {
     const reveal = () => {
-      const target = speaksOfFilters() ? null : document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      const target = speaksOfFilters() ? null : document.getElementById(location.hash.slice(1));
       if (!target) return;
       unhide(target);
       for (let at = target; at; at = at.parentElement?.closest("details")) if (at.tagName === "DETAILS") at.open = true;
