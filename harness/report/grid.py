@@ -56,7 +56,7 @@ def wrap(text: str, width: int, max_lines: int = _MAX_LINES) -> list[str]:
 
 def fit(text: str, width: int) -> str:
     """`text` in at most `width` cells; the last is "…" when something was left out."""
-    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip(" …") + "…"
 
 
 class _Layout:

@@ -65,6 +65,7 @@ class MutationConsole:
 
     def setting_done(self, result: SettingResult) -> None:
         """After each setting without a mutant."""
+        self._counted.show()
         if result.sound:
             if self._verbose:
                 said = f"{plural(result.schedules, 'schedule')}, all there are, {seconds(result.elapsed_s)}"

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from harness.model import Event, EventKind, History, Violation
 from harness.report.answers import answer_text
-from harness.report.grid import timeline_text, wrap
+from harness.report.grid import fit, timeline_text, wrap
 from harness.report.text import clean, compact_json, cut, one_line
 from harness.report.timeline import BlockedSpan, Timeline, elide, timeline
 from harness.report.turns import CellKind
@@ -215,3 +215,7 @@ def test_a_wait_is_drawn_through_every_line_of_a_row() -> None:
     row = lines[start : next(n for n, line in enumerate(lines) if line.startswith("T5"))]
     assert len(row) > 1
     assert all(line.rstrip("0123456789 ").endswith("┊") for line in row)
+
+
+def test_what_was_cut_before_is_not_cut_twice() -> None:
+    assert [fit("abc… defg", width) for width in (9, 6, 5, 4)] == ["abc… defg", "abc…", "abc…", "abc…"]
