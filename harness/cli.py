@@ -297,6 +297,24 @@ def replay(
     return 1 if result.reproduced else 0
 
 
+@app.command()
+def spec(
+    file: Annotated[list[Path], typer.Argument(help="of isolationtester, or folders of them")],
+    expected: Annotated[
+        Path | None, typer.Option(metavar="FILE|DIR", help="expected outputs (NAME.out): compare, print what differs")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="write each output there instead, as NAME.out")
+    ] = None,
+    target: Target = "embedded",
+    pg_bin: PgBin = None,
+) -> int:
+    """Run specs of PostgreSQL's isolationtester, and print what that prints."""
+    from harness.cli_spec import Asked, run_specs
+
+    return run_specs(Asked(files=file, expected=expected, out=out, target=target, pg_bin=pg_bin))
+
+
 @app.command("list")
 def list_(
     scenario: Annotated[list[str] | None, typer.Argument(help="files, folders or names; default: scenarios/")] = None,

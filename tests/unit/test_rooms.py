@@ -78,9 +78,21 @@ MAY_IMPORT: dict[str, set[str]] = {
         "matrix",
         "report",
     },
+    "spec": {"errors", "patience", "db", "driver"},
     "regression": {"errors", "files", "model", "scenario", "schedule", "report"},
 }
-WIRING = {"api", "cli", "cli_ending", "cli_mutants", "cli_report", "cli_soak", "pytest_plugin", "__main__", "__init__"}
+WIRING = {
+    "api",
+    "cli",
+    "cli_ending",
+    "cli_mutants",
+    "cli_report",
+    "cli_soak",
+    "cli_spec",
+    "pytest_plugin",
+    "__main__",
+    "__init__",
+}
 
 
 def room_of(module: str) -> str:
