@@ -271,8 +271,10 @@ def replay(
     times: Annotated[int, typer.Option(min=1, help="so many times")] = 1,
     as_scenario: Annotated[Path | None, typer.Option(help="also write it as a scenario that follows it")] = None,
     as_pytest: Annotated[Path | None, typer.Option(help="also write it as a pytest module")] = None,
+    as_spec: Annotated[Path | None, typer.Option(help="also write it as a spec of isolationtester")] = None,
 ) -> int:
     """Carry out a saved counterexample again, exactly."""
+    from harness.cli_spec import spec_of
     from harness.regression import write_regression
     from harness.replay import read_saved, replay, scenario_of
     from harness.report.replayed import print_replay
@@ -290,9 +292,12 @@ def replay(
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)
+    keep = spec_of(saved, scenario, file, as_spec)
     with open_target(target, pg_bin=pg_bin) as server:
         result = replay(saved, scenario, server, times=times)
         version = server.server_version
+    for line in keep(result):
+        typer.echo(line)
     print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved.server, version))
     return 1 if result.reproduced else 0
 

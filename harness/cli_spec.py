@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from harness.model import Scenario
+    from harness.replay import ReplayResult
+    from harness.schedule import SavedSchedule
     from harness.spec.form import Spec
     from harness.spec.printing import Stream
     from harness.targets.databases import Databases
@@ -61,6 +64,24 @@ def run_specs(asked: Asked) -> int:
             elif asked.out is not None:
                 _write(f"wrote {outs[i]}\n".encode())
     return 1 if differing else 0
+
+
+def spec_of(
+    saved: SavedSchedule, scenario: Scenario, file: Path, out: Path | None
+) -> Callable[[ReplayResult], Iterator[str]]:
+    """What writes the counterexample ``saved`` to ``out`` once it has been replayed, and says so (nothing for no
+    ``out``). Raises `UsageError` at once where that cannot be."""
+    if out is None:
+        return lambda _: iter(())
+    from harness.spec.written import check_writable, rows_read, write_spec
+
+    check_writable(saved, scenario, file, out)
+
+    def write(result: ReplayResult) -> Iterator[str]:
+        write_spec(saved, scenario, file, rows_read(result.execution.history, result.violations), out)
+        yield f"wrote {out}"
+
+    return write
 
 
 def _carried_out(

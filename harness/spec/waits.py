@@ -3,9 +3,9 @@
 isolationtester asks the server after 10 ms of silence, and again every 10 ms; what counts is whether the session waits
 at that moment for any other session of the spec. Where nothing but a message of ours can end the wait, the answer is
 the same after half a millisecond. It can be another one while a session in the chain of those waited for still runs,
-where the waits form a circle that the server is about to break, and where a timeout is: then this asks as
-isolationtester does. Who is the victim of a deadlock depends on how long each of its sessions has waited: before a step
-that may close a circle the 10 ms are waited for after all.
+where the waits form a circle that the server is about to break, and where a timeout or a signal may end it: then this
+asks as isolationtester does. Who is the victim of a deadlock depends on how long each of its sessions has waited:
+before a step that may close a circle the 10 ms are waited for after all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.spec.sessions import Connection
 FIRST_LOOK_S = 0.0005
 PATIENCE_S = 0.01
 """isolationtester's own."""
-_TIMEOUT = "timeout"
+_TIMED = re.compile("timeout|pg_cancel_backend|pg_terminate_backend", re.IGNORECASE)
 _CLOSES_NO_CIRCLE = re.compile(r"\s*(commit|end|rollback|abort)\s*;?\s*", re.IGNORECASE)
 
 
@@ -30,7 +30,7 @@ class Waits:
 
     def __init__(self, observer: Observer, spec: Spec, sessions: Sequence[Connection]) -> None:
         self._observer, self._sessions = observer, sessions
-        self._early = not any(_TIMEOUT in sql.lower() for sql in _texts(spec))
+        self._early = not any(_TIMED.search(sql) for sql in _texts(spec))
         self._seen: dict[int, tuple[float, frozenset[int]]] = {}
         """By backend when it was last said to wait (clock reading), and whom it waited for, through others as well."""
 

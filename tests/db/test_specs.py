@@ -10,12 +10,13 @@ import pytest
 from spec_runs import NAMES, expected, printed, text
 
 from harness.cli_spec import EMBEDDED
+from harness.driver.observer import Observer
 from harness.errors import UsageError
 from harness.spec import printing, run
 from harness.spec.form import Spec, Turn
 from harness.spec.run import limit_s
 from harness.spec.sessions import Connection
-from harness.spec.waits import PATIENCE_S, Waits
+from harness.spec.waits import PATIENCE_S, Waits, _whom
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
@@ -148,3 +149,62 @@ def test_the_limit_is_a_number_of_seconds(value: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PGISOLATIONTIMEOUT", value)
     with pytest.raises(UsageError, match="give a number of seconds"):
         limit_s()
+
+
+BLOCKED = "session s1 step hold { SELECT pg_advisory_lock(1); } session s2 step want { SELECT pg_advisory_lock(1); }"
+
+
+@pytest.fixture
+def sessions(server: EmbeddedTarget) -> Iterator[list[Connection]]:
+    """Three of them; the second waits for the first one, which is idle."""
+    conninfo = server.conninfo("postgres")
+    made = [Connection(conninfo, f"s{i}", application="test", hear=lambda _: None) for i in (1, 2, 3)]
+    made[0].run("SELECT pg_advisory_lock(1)")
+    made[1].send("SELECT pg_advisory_lock(1)")
+    with Observer(conninfo).connection as look:
+        while not look.execute("SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted", [made[1].pid]).fetchone():
+            pass
+    yield made
+    for session in made:
+        session.close()
+
+
+def seen(server: EmbeddedTarget, sessions: list[Connection], spec: str, silent_s: float) -> bool:
+    """Whether s2 is said to wait when nothing was heard of it for so long."""
+    observer = Observer(server.conninfo("postgres"))
+    try:
+        return Waits(observer, text(spec), sessions).waits(next(s for s in sessions if s.name == "s2"), silent_s)
+    finally:
+        observer.close()
+
+
+def test_a_wait_for_an_idle_session_is_seen_at_once(server: EmbeddedTarget, sessions: list[Connection]) -> None:
+    assert seen(server, sessions, BLOCKED, 0.001)
+
+
+@pytest.mark.parametrize("word", ["SET lock_timeout = 1", "SET Statement_Timeout = 9", "SELECT pg_cancel_backend(1)"])
+def test_where_it_may_end_by_itself_it_is_seen_when_isolationtester_looks(
+    word: str, server: EmbeddedTarget, sessions: list[Connection]
+) -> None:
+    spec = f"{BLOCKED} step more {{ {word}; }}"
+    assert not seen(server, sessions, spec, 0.001)
+    assert seen(server, sessions, spec, PATIENCE_S)
+
+
+def test_so_it_is_while_the_other_session_runs(server: EmbeddedTarget, sessions: list[Connection]) -> None:
+    sessions[0].send("SELECT pg_sleep(30)")
+    assert not seen(server, sessions, BLOCKED, 0.001)
+    assert seen(server, sessions, BLOCKED, PATIENCE_S)
+    sessions[0].cancel()
+
+
+def test_but_not_for_whom_nobody_knows(server: EmbeddedTarget, sessions: list[Connection]) -> None:
+    assert not seen(server, sessions[2:] + sessions[1:2], BLOCKED, PATIENCE_S)
+
+
+def test_nothing_is_certain_in_a_circle_or_behind_one_that_runs() -> None:
+    """Backends that wait, and for whom: 1 is idle."""
+    assert _whom(2, {2: frozenset({1, 3}), 3: frozenset({1})}) == {1, 3}
+    assert _whom(2, {2: frozenset({1, 3}), 3: frozenset({2})}) == frozenset()
+    assert _whom(2, {2: frozenset({1, 3}), 3: frozenset()}) == frozenset()
+    assert _whom(2, {2: frozenset({1})}) == {1}

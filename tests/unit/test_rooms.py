@@ -78,7 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "matrix",
         "report",
     },
-    "spec": {"errors", "patience", "db", "driver"},
+    "spec": {"errors", "files", "model", "sqltext", "patience", "db", "schedule", "driver", "checks"},
     "regression": {"errors", "files", "model", "scenario", "schedule", "report"},
 }
 WIRING = {
