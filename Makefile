@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test browser mutants crowds faults lint types bench sample pictures clean
+.PHONY: run test browser mutants specs crowds faults lint types bench sample pictures clean
 
 run: $(STAMP)
 	$(BIN)/harness run
@@ -26,6 +26,10 @@ types: $(STAMP)
 # Does the suite find every shipped mutant, and plain `check` those that it should?
 mutants: $(STAMP)
 	$(BIN)/harness mutants --strategy auto --strategy plain
+
+# Do our runner and PostgreSQL's isolationtester print the same bytes? That comes with postgresql-client-15.
+specs: $(STAMP)
+	$(BIN)/python benchmarks/specs.py
 
 # 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw 2,000 of them.
 crowds: $(STAMP)

@@ -326,8 +326,12 @@ def replay(
         Path | None, typer.Option(metavar="FILE", help="also write it as a scenario that follows it")
     ] = None,
     as_pytest: Annotated[Path | None, typer.Option(metavar="FILE", help="also write it as a pytest module")] = None,
+    as_spec: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="also write it as a spec of isolationtester")
+    ] = None,
 ) -> int:
     """Carry out a saved counterexample again, exactly."""
+    from harness.cli_spec import spec_of
     from harness.regression import write_regression
     from harness.replay import replay, scenario_of
     from harness.report.console import plain_console
@@ -350,12 +354,15 @@ def replay(
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)
+    keep = spec_of(saved, scenario, file, as_spec)
     counted = Counted(plain_console(), "execution", "finding")
     with closing(counted), open_target(target, pg_bin=pg_bin) as server:
         if times > 1:
             counted.begin(times)
         result = replay(saved, scenario, server, times=times, done=counted.count)
         version = server.server_version
+    for line in keep(result):
+        typer.echo(line)
     print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved, version))
     return 1 if result.reproduced else 0
 
@@ -394,6 +401,24 @@ def explain(
     from harness.cli_explain import explain_file
 
     return explain_file(file)
+
+
+@app.command()
+def spec(
+    file: Annotated[list[Path], typer.Argument(help="of isolationtester, or folders of them")],
+    expected: Annotated[
+        Path | None, typer.Option(metavar="FILE|DIR", help="expected outputs (NAME.out): compare, print what differs")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="write each output there instead, as NAME.out")
+    ] = None,
+    target: Target = "embedded",
+    pg_bin: PgBin = None,
+) -> int:
+    """Run specs of PostgreSQL's isolationtester, and print what that prints."""
+    from harness.cli_spec import Asked, run_specs
+
+    return run_specs(Asked(files=file, expected=expected, out=out, target=target, pg_bin=pg_bin))
 
 
 @app.command("list", short_help="List scenarios")

@@ -86,6 +86,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "matrix",
         "report",
     },
+    "spec": {"errors", "files", "model", "sqltext", "patience", "db", "schedule", "driver", "checks"},
     "regression": {"errors", "files", "model", "scenario", "schedule", "report"},
 }
 WIRING = {
@@ -98,6 +99,7 @@ WIRING = {
     "cli_report",
     "cli_report_command",
     "cli_soak",
+    "cli_spec",
     "pytest_plugin",
     "__main__",
     "__init__",

@@ -1,0 +1,90 @@
+"""`harness spec` on the command line: streams, exit codes, files, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from spec_runs import EXPECTED, SPECS, expected
+
+from harness.targets.embedded import EmbeddedTarget
+
+ROOT = Path(__file__).parents[2]
+
+
+def spec(*arguments: Any, cwd: Path = ROOT) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", "spec", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def test_it_prints_to_both_streams_what_isolationtester_does() -> None:
+    done = spec(SPECS / "unused_steps.spec")
+    assert done.returncode == 0
+    assert done.stderr + done.stdout == expected("unused_steps")
+    assert done.stderr.startswith(b"unused step name: Another\n")
+
+
+def test_it_compares_with_what_is_expected(tmp_path: Path) -> None:
+    (tmp_path / "smallest.out").write_bytes(expected("smallest").replace(b"  1\n", b"  2\n"))
+    (tmp_path / "nowait.out").write_bytes(expected("nowait"))
+    done = spec(SPECS / "smallest.spec", SPECS / "nowait.spec", "--expected", tmp_path)
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 1
+    assert lines[0] == f"differs {SPECS}/smallest.spec"
+    assert lines[1:3] == [f"--- {tmp_path}/smallest.out", "+++ smallest.spec"]
+    assert [line for line in lines[3:] if line[0] in "+-"] == ["-  2", "+  1"]
+    assert lines[-1] == f"same {SPECS}/nowait.spec"
+    assert spec(SPECS / "nowait.spec", "--expected", EXPECTED / "nowait.out").returncode == 0
+
+
+def test_it_writes_outputs(tmp_path: Path) -> None:
+    done = spec(SPECS / "smallest.spec", "--out", tmp_path)
+    assert (done.returncode, done.stdout.decode()) == (0, f"wrote {tmp_path}/smallest.out\n")
+    assert (tmp_path / "smallest.out").read_bytes() == expected("smallest")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["no.spec"], "no.spec: cannot be read: No such file or directory"),
+        (["."], ".: no *.spec file in this folder"),
+        (["bad.spec"], "bad.spec:2:6: there is a step a already, in line 1"),
+        (["good.spec", "--expected", "."], ".: no expected output of good.spec: there is no good.out"),
+        (["good.spec", "good.spec", "--expected", "bad.spec"], "--expected bad.spec: of several specs give the folder"),
+        (["good.spec", "--out", "gone"], "--out gone: there is no such folder"),
+        (["good.spec", "good.spec", "--out", "."], "--out .: two specs are called good"),
+        (["fails.spec"], "fails.spec:1:16: setup failed: column \"x\" does not exist"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line(arguments: list[str], told: str, tmp_path: Path) -> None:
+    (tmp_path / "good.spec").write_text("session s step a { }")
+    (tmp_path / "bad.spec").write_text("session s step a { }\nstep a { }")
+    (tmp_path / "fails.spec").write_text("setup { SELECT x; } session s step a { }")
+    done = spec(*arguments, cwd=tmp_path) if arguments != ["."] else spec(".", cwd=EXPECTED)
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines()[-1].startswith(f"harness: {told}")
+
+
+def test_nothing_stays_on_a_server_that_is_not_ours(target: EmbeddedTarget, tmp_path: Path) -> None:
+    (tmp_path / "fails.spec").write_text("setup { SELECT x; } session s step a { }")
+    with psycopg.connect(target.conninfo("postgres"), autocommit=True) as conn:
+        before = conn.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
+        url = f"postgresql:///postgres?host={target.folder}&user=postgres"
+        assert spec(SPECS / "smallest.spec", "--target", url).stdout == expected("smallest")
+        assert spec(tmp_path / "fails.spec", "--target", url).returncode == 2
+        assert conn.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall() == before
+        left = conn.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '/s$|observer|/only$|control connection'"
+        )
+        assert left.fetchone() == (0,)
