@@ -53,10 +53,11 @@ sample: $(STAMP)
 	rm -rf reports/sample
 	cp -rL reports/latest reports/sample
 	rm reports/sample/.refund-harness-run
-	cp reports/sample/unlocked_inside-1.png docs/images/unlocked_inside.png
+	$(BIN)/python benchmarks/palette.py reports/sample/unlocked_inside-1.png docs/images/unlocked_inside.png
 
-# The pictures in docs/images, each from a real run with a fixed seed.
-pictures: $(STAMP)
+# The pictures in docs/images, each from a real run with a fixed seed; those of the page where there is a Chromium.
+pictures: $(VENV)/.browser
+	$(BIN)/python benchmarks/page_pictures.py
 	$(BIN)/python benchmarks/pictures.py
 
 # Debian splits venv from python3: fall back to virtualenv where ensurepip is missing.

@@ -8,11 +8,12 @@ the mutants find and what a soak meets is chance, and their pictures differ a li
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from palette import write_slim
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 STRATEGIES = ("auto", "preemption_bounded", "pct", "random_walk", "free_running", "barrier_threads")
@@ -49,8 +50,7 @@ def main(names: list[str]) -> int:
             command = [sys.executable, "-m", "harness", *arguments, "--seed", "0", "--quiet", "--out", folder]
             subprocess.run(command, check=False)  # with so few schedules some mutants are missed, as the picture shows
             for source, target in pictures.items():
-                shutil.copyfile(Path(folder) / "latest" / source, IMAGES / target)
-                print(f"docs/images/{target}")
+                write_slim((Path(folder) / "latest" / source).read_bytes(), IMAGES / target)
     return 0
 
 

@@ -15,7 +15,7 @@ from harness.cli_report import Keep, can_be_written, remove_empty, reported
 from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.model import RunResult
+    from harness.model import Counterexample, RunResult
 
 INTERRUPTED = 130
 
@@ -363,7 +363,7 @@ def replay(
         version = server.server_version
     for line in keep(result):
         typer.echo(line)
-    print_replay(saved.scenario, result.execution.history, result.violations, _summary(result, saved, version))
+    print_replay(_replayed(result, saved), _summary(result, saved, version))
     return 1 if result.reproduced else 0
 
 
@@ -542,6 +542,18 @@ def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> None:
         from harness.scenario.schema import nearest
 
         raise UsageError(f"{option}: unknown {value!r}{nearest(value, list(known))}")
+
+
+def _replayed(result: Any, saved: Any) -> Counterexample:
+    """What the replay showed, with what can be read off it of why."""
+    from harness.causes import reasons_of
+    from harness.model import Counterexample, Story
+
+    reasons = reasons_of(result.execution, result.violations, saved.isolation) if result.violations else ()
+    return Counterexample(
+        scenario=saved.scenario, execution=result.execution, violations=tuple(result.violations), replay="",
+        story=Story(reasons=reasons),
+    )  # fmt: skip
 
 
 def _summary(result: Any, saved: Any, version: str) -> str:

@@ -21,6 +21,9 @@ from harness.model import CheckResult, EventKind, Execution, Ledger, Row, Statem
 MAX_WORKERS = 4
 """n workers have n! serial orders; beyond this they are not judged."""
 
+_TOGETHER = 4
+"""More rows than this in one sentence nobody reads."""
+
 _RETRYABLE = ("40001", "40P01", "55P03", "57014", "25P02")
 """Refusals that a serial run cannot show and that lose nothing: serialization, deadlock, NOWAIT, cancel, aborted."""
 
@@ -171,6 +174,26 @@ class _Judge:
         mine = fingerprint(unranked(self.closing, self.sequences), {}, self.constants)
         return any(mine == fingerprint(unranked(other, self.sequences), {}, self.constants) for other in self.closings)
 
+    def _together(self) -> str:
+        """The shortest column whose values no serial order gives together, though some order gives each of them; ""
+        where there is none."""
+        found: list[tuple[tuple[bool, int, int], str]] = []
+        for table, rows in self.actual_ledger.items():
+            others = [s.get(table, []) for s in self.seen]
+            if any(len(o) != len(rows) or not all(map(_same_place, rows, o)) for o in others):
+                continue
+            for column in {c: None for row in rows for c in row}:
+                differing = [
+                    i for i, row in enumerate(rows) if any(o[i].get(column) != row.get(column) for o in others)
+                ]
+                ended, *serial = ([(_key_of(o[i]), o[i].get(column)) for i in differing] for o in (rows, *others))
+                texts = [", ".join(f"{key} {value}" for key, value in side) for side in (ended, *serial)]
+                if 1 < len(differing) <= _TOGETHER and ended not in serial and not any(map(_GENERATED.search, texts)):
+                    number = all(isinstance(value, int) for _, value in ended)
+                    sentence = f"{column} {texts[0]}; every serial order ends with {_or(texts[1:], ' or with ')}"
+                    found.append(((not number, len(differing), len(found)), sentence))
+        return min(found)[1] if found else ""
+
     def _ledger(self, ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
         return Canonical(self.constants).ledger(ledger, {})
 
@@ -212,7 +235,7 @@ class _Judge:
             counts = [len(s.get(table, [])) for s in self.seen]
             if len(rows) not in counts:
                 return f"{len(rows)} rows in {table}; every serial order ends with {_or(counts)}", ()
-        return "no serial order of the calls ends with this ledger", ()
+        return self._together() or "no serial order of the calls ends with this ledger", ()
 
 
 def _stray_error(context: Context) -> Violation | None:
@@ -278,11 +301,15 @@ def _same_place(row: Row, other: Row) -> bool:
     return key == other_key and not _GENERATED.search(str(key))
 
 
+def _key_of(row: Row) -> Any:
+    return next(iter(row.values()))
+
+
 def _constants(context: Context) -> frozenset[str]:
     texts = [s.sql for w in context.scenario.workers for s in w.statements]
     texts += [s.text for s in context.scenario.setup]
     return frozenset(m[0] for text in texts for m in VOLATILE.finditer(text))
 
 
-def _or(values: Sequence[Any]) -> str:
-    return " or ".join(str(v) for v in dict.fromkeys(values))
+def _or(values: Sequence[Any], word: str = " or ") -> str:
+    return word.join(str(v) for v in dict.fromkeys(values))

@@ -7,7 +7,7 @@ GitHub says by environment variables that it is there: `GITHUB_STEP_SUMMARY` nam
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from harness.files import cannot_write
@@ -15,7 +15,7 @@ from harness.model import Counterexample, RunResult, ScenarioResult, Verdict, Vi
 from harness.report.console import plain_console
 from harness.report.grid import GAP, MARK, WAITING
 from harness.report.places import place_of
-from harness.report.reasons import reason_lines
+from harness.report.reasons import reason_lines, turns_told
 from harness.report.text import one_line
 from harness.report.timeline import Timeline, TimelineRow, elide, timeline
 from harness.report.words import LABELS, SYMBOLS, headline, in_order, outcome, replay_command, seconds, server_words
@@ -127,7 +127,7 @@ def _scenario(result: ScenarioResult) -> str:
 def _finding(result: ScenarioResult, example: Counterexample, violation: Violation) -> str:
     symbol = SYMBOLS[Verdict.VIOLATION]
     head = f"\n### {symbol} {markdown(result.name, 80)} · {markdown(violation.check, 80)}\n"
-    table = "".join(_table(timeline(example.execution.history, [violation])))
+    table = "".join(_table(timeline(example.execution.history, [violation]), turns_told(example)))
     why = "".join(f"- {markdown(sentence, _MESSAGE)}\n" for sentence in reason_lines(example))
     command = replay_command(example.replay)
     # A single line that begins with our own word cannot end the block, whatever it holds.
@@ -135,12 +135,12 @@ def _finding(result: ScenarioResult, example: Counterexample, violation: Violati
     return "\n".join(filter(None, (head, f"{markdown(violation.message, _MESSAGE)}\n", table, why, again)))
 
 
-def _table(found: Timeline) -> Iterator[str]:
+def _table(found: Timeline, told: Collection[int | None]) -> Iterator[str]:
     if not found.rows:
         return
     yield _line("turn", *(markdown(worker) for worker in found.workers), markdown(found.balance_title, _CELL))
     yield _line(*["---"] * (len(found.workers) + 2))
-    for row in elide(found.rows, _ROWS):
+    for row in elide(found.rows, _ROWS, told):
         if row is None:
             yield _line(GAP, *[""] * (len(found.workers) + 1))
             continue

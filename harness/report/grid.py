@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
@@ -16,11 +16,13 @@ _MIN_COLUMN = 15
 _MAX_LINES = 6
 
 
-def timeline_text(timeline: Timeline, width: int = 80, height: int | None = None) -> str:
+def timeline_text(
+    timeline: Timeline, width: int = 80, height: int | None = None, told: Collection[int | None] = ()
+) -> str:
     """The timeline as lines of at most `width` (≥ 40) cells, heading included; "" for one without rows.
 
-    With a `height` (≥ 4) at most that many lines: cells first get shorter, then rows far from the broken turn give
-    way to ``⋮``. Wide characters count as two cells.
+    With a `height` (≥ 4) at most that many lines: cells first get shorter, then rows far from the broken turn and
+    from the turns in `told` give way to ``⋮``. Wide characters count as two cells.
     """
     if not timeline.rows:
         return ""
@@ -30,7 +32,7 @@ def timeline_text(timeline: Timeline, width: int = 80, height: int | None = None
         if height is None or len(lines) <= height:
             return "\n".join(lines)
     for keep in range(len(timeline.rows), 0, -1):
-        lines = layout.lines(elide(timeline.rows, keep), 1)
+        lines = layout.lines(elide(timeline.rows, keep, told), 1)
         if len(lines) <= max(height or 0, 4):
             break
     return "\n".join(lines)

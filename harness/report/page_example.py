@@ -10,7 +10,7 @@ from harness.report.page_code import Code, place_of
 from harness.report.page_nearest import nearest_view
 from harness.report.page_player import Player
 from harness.report.page_rules import RULES
-from harness.report.reasons import reason_lines
+from harness.report.reasons import reason_lines, turns_told
 from harness.report.text import clean, one_line, value_text
 from harness.report.timeline import Timeline, elide, timeline
 from harness.report.turns import NAME_LIMIT
@@ -37,7 +37,7 @@ def example_view(anchor: str, result: ScenarioResult, example: Counterexample, c
     """A mapping for the macro `counterexample`. ``code`` and ``player`` gather what stands elsewhere on the page."""
     found = in_order(result, example)
     drawn = timeline(example.execution.history, found[:1])
-    rows = elide(drawn.rows, MAX_ROWS)
+    rows = elide(drawn.rows, MAX_ROWS, turns_told(example))
     story = example.story
     player.add(anchor, example, rows)
     return {

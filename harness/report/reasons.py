@@ -16,6 +16,12 @@ def reason_lines(example: Counterexample) -> tuple[str, ...]:
     return tuple(reason_line(reason) for reason in example.story.reasons)
 
 
+def turns_told(example: Counterexample, most: int | None = None) -> frozenset[int | None]:
+    """The turns that the sentences of `most` reasons (None: of all) name."""
+    reasons = example.story.reasons[:most]
+    return frozenset(turn for r in reasons for turn in (r.read_turn, r.changed_turn, r.acted_turn))
+
+
 def why_lines(example: Counterexample, width: int, most: int | None = None) -> list[str]:
     """The sentences in lines of at most `width` cells, for beneath a timeline; of `most` reasons (None: of all)."""
     lines = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from harness.model import Counterexample, RunResult, ScenarioResult, Verdict, Violation
-from harness.report.grid import fit, timeline_text, wrap
-from harness.report.reasons import why_lines
+from harness.report.grid import GAP, fit, timeline_text, wrap
+from harness.report.reasons import turns_told, why_lines
 from harness.report.text import one_line
 from harness.report.timeline import timeline
 from harness.report.words import SYMBOLS, culprits, effort, in_order, outcome, replay_command, seconds
@@ -15,6 +15,7 @@ _MIN_TABLE = 8
 _MESSAGE_LINES = 10
 """A deadlock needs as many: who holds and who waits for what."""
 _MAX_OTHERS = 5
+_LEFT_OUT = f"{GAP}       left out here; -v and the report have every turn"
 _BADNESS = (Verdict.VIOLATION, Verdict.ERROR, Verdict.INCONCLUSIVE)
 
 
@@ -36,12 +37,15 @@ def _first(result: ScenarioResult, width: int, height: int | None) -> list[str]:
     head = _head(result, example, violation, width)
     command = replay_command(example.replay)
     again = f"again   {command}" if command else "again   not possible: the workers were released together, in no order"
-    why = why_lines(example, width, None if height is None else 1)
+    most = None if height is None else 1
+    why = why_lines(example, width, most)
     room = None
     if height is not None:
         room = max(height - len(head) - 2 - len(why) - -(-cell_len(again) // width), _MIN_TABLE)
-    table = timeline_text(timeline(example.execution.history, [violation]), width, room)
-    return [*head, *(["", *table.split("\n"), ""] if table else []), *why, again]
+    table = timeline_text(timeline(example.execution.history, [violation]), width, room, turns_told(example, most))
+    # Whoever misses a turn learns where it is.
+    rows = table.replace(f"\n{GAP}\n", f"\n{fit(_LEFT_OUT, width)}\n", 1).split("\n")
+    return [*head, *(["", *rows, ""] if table else []), *why, again]
 
 
 def _head(result: ScenarioResult, example: Counterexample, violation: Violation, width: int) -> list[str]:

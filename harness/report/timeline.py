@@ -5,7 +5,7 @@ Pure: no input or output, no clock; every text in the result is cleaned of contr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.model import History, Violation
@@ -63,15 +63,18 @@ def timeline(history: History, violations: Iterable[Violation] = ()) -> Timeline
     )
 
 
-def elide(rows: Sequence[TimelineRow], keep: int) -> tuple[TimelineRow | None, ...]:
-    """At most `keep` (≥ 1) entries: the rows nearest to a broken turn, the start and the end; None marks a gap."""
+def elide(rows: Sequence[TimelineRow], keep: int, told: Collection[int | None] = ()) -> tuple[TimelineRow | None, ...]:
+    """At most `keep` (≥ 1) entries: the rows nearest to a broken turn, those of the turns in `told`, the start and the
+    end; None marks a gap."""
     if len(rows) <= keep:
         return tuple(rows)
     last = len(rows) - 1
     broken = [index for index, row in enumerate(rows) if row.broken]
 
     def distance(index: int) -> float:
-        # A broken turn is worth more context than the ends are.
+        # A broken turn is worth more context than the ends are. Who reads of T9 beneath the table looks for T9 in it.
+        if rows[index].turn is not None and rows[index].turn in told:
+            return 0
         return min([index + 1.5, last - index + 1.5, *(abs(index - other) for other in broken)])
 
     ranked = sorted(range(len(rows)), key=lambda index: (distance(index), index))

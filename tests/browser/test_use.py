@@ -87,7 +87,7 @@ def test_a_player_without_looks_at_the_sessions_tells_what_the_events_do(told_pa
     expect(player.locator(".bar")).to_be_visible()
     player.get_by_role("button", name="Last").click()
     assert "Sessions" not in player.locator(".panel").inner_text()
-    assert player.get_by_role("table", name="user_balances at T5").count() == 1
+    assert player.get_by_role("table", name="user_balances as committed at T5").count() == 1
 
 
 RED = ["unlocked_inside", "legacy_three_calls"]
@@ -139,7 +139,7 @@ def test_a_link_opens_and_unhides_what_it_leads_to(told_page: str, open_page: Op
 
 def test_copying_the_replay_command(told_page: str, open_page: OpenPage) -> None:
     page = open_page(told_page, permissions=["clipboard-read", "clipboard-write"])
-    page.locator("#s2-1").get_by_role("button", name="Copy the command").last.click()
+    page.locator("#s2-1").get_by_role("button", name="Copy the command").first.click()
     expect(page.locator("#said")).to_have_text("The command was copied.")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == "harness replay reports/latest/unlocked_inside-1.schedule"
@@ -149,7 +149,7 @@ def test_copying_where_the_clipboard_is_out_of_reach(told_page: str, open_page: 
     page = open_page(told_page)
     page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     page.evaluate("document.execCommand = () => false")
-    page.locator("#s2-1").get_by_role("button", name="Copy the command").last.click()
+    page.locator("#s2-1").get_by_role("button", name="Copy the command").first.click()
     expect(page.locator("#said")).to_have_text("The command is selected: press Ctrl+C to copy it.")
     assert page.evaluate("getSelection().toString()") == "harness replay reports/latest/unlocked_inside-1.schedule"
 

@@ -74,6 +74,10 @@ def test_a_double_refund_is_found_and_replays(sql: Path) -> None:
     replayed = check(sql, *again.split("harness ", 1)[1].split())
     assert replayed.returncode == 1, replayed.stderr
     assert "reproduced 1 of 1" in replayed.stdout
+    why = done.stdout[done.stdout.index("\nwhy ") : done.stdout.index("\nagain ")]
+    assert why.strip() in replayed.stdout
+    table = done.stdout.partition("\nwhy ")[0]
+    assert [turn for turn in re.findall(r"T\d+", why) if f"\n{turn} " not in table] == []
 
 
 def test_a_row_lock_is_enough_and_the_second_run_is_the_same(sql: Path) -> None:

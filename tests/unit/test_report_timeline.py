@@ -206,6 +206,12 @@ def test_elide_keeps_the_broken_turn_and_the_ends() -> None:
     assert labels == ["set-up", "⋮", "T19", "T20", "T21", "⋮", "end"]
 
 
+def test_elide_keeps_the_turns_that_the_sentences_beneath_name() -> None:
+    rows = timeline(samples.long_history(), [Violation(check="c", message="m", turn=20)]).rows
+    labels = [row.label if row else "⋮" for row in elide(rows, 7, {4, 9, None})]
+    assert labels == ["⋮", "T4", "⋮", "T9", "⋮", "T20", "⋮"]
+
+
 def test_a_wait_is_drawn_through_every_line_of_a_row() -> None:
     history = samples.double_workers_history()
     long = Event(kind=EventKind.OK, turn=4, worker="original", step="note", answer=({"a": "x" * 60},))

@@ -188,6 +188,10 @@ SENTENCES: dict[str, tuple[Ledger, list[Ledger], str]] = {
     "rows of another key are not compared": (
         paper({"k": 1, "n": 5}, {"k": 2, "n": 7}), [paper({"k": 2, "n": 7}, {"k": 3, "n": 5})],
         "no serial order of the calls ends with this ledger"),
+    "values that are right one by one and wrong together": (
+        paper({"k": "ann", "n": 150}, {"k": "bob", "n": 50}),
+        [paper({"k": "ann", "n": 150}, {"k": "bob", "n": 0}), paper({"k": "ann", "n": 100}, {"k": "bob", "n": 50})],
+        "n ann 150, bob 50; every serial order ends with ann 150, bob 0 or with ann 100, bob 50"),
     "generated names say nothing": (
         paper({"id": uid(1), "of": uid(1)}), [paper({"id": uid(2), "of": uid(3)})],
         "no serial order of the calls ends with this ledger"),

@@ -178,7 +178,7 @@
     });
     const gone = (before?.length ?? 0) - rows.length;
     const notes = [...(gone > 0 ? [`${gone} fewer`] : []), ...(more > 0 ? [`${more} more not shown`] : [])];
-    const caption = [`${text(name)} at ${label}`, ...notes].join(", ");
+    const caption = [`${text(name)} as committed at ${label}`, ...notes].join(", ");
     return table(caption, [make("span", { class: "quiet" }, "changed"), ...columns.map(text)], shown);
   }
 
