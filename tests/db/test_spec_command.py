@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,16 @@ from harness.targets.embedded import EmbeddedTarget
 ROOT = Path(__file__).parents[2]
 
 
+COMMAND = [sys.executable, "-m", "harness", "spec"]
+
+
+def url(target: EmbeddedTarget) -> str:
+    return f"postgresql:///postgres?host={target.folder}&user=postgres"
+
+
 def spec(*arguments: Any, cwd: Path = ROOT) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "harness", "spec", *map(str, arguments)],
+        [*COMMAND, *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -76,13 +84,30 @@ def test_a_mistake_is_one_line(arguments: list[str], told: str, tmp_path: Path) 
     assert done.stderr.decode().splitlines()[-1].startswith(f"harness: {told}")
 
 
+@pytest.mark.parametrize(
+    "written", ["session s step a { SELECT pg_sleep(600); }", "setup { SELECT pg_sleep(600); } session s step a { }"]
+)
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_when_it_is_told_to(
+    written: str, ending: signal.Signals, target: EmbeddedTarget, tmp_path: Path
+) -> None:
+    (tmp_path / "long.spec").write_text(written)
+    with psycopg.connect(target.conninfo("postgres"), autocommit=True) as conn:
+        before = conn.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
+        with subprocess.Popen([*COMMAND, str(tmp_path / "long.spec"), "--target", url(target)], cwd=ROOT) as process:
+            while not conn.execute("SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600);'").fetchone():
+                assert process.poll() is None
+            process.send_signal(ending)
+            assert process.wait(timeout=60) == 128 + ending
+        assert conn.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall() == before
+
+
 def test_nothing_stays_on_a_server_that_is_not_ours(target: EmbeddedTarget, tmp_path: Path) -> None:
     (tmp_path / "fails.spec").write_text("setup { SELECT x; } session s step a { }")
     with psycopg.connect(target.conninfo("postgres"), autocommit=True) as conn:
         before = conn.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
-        url = f"postgresql:///postgres?host={target.folder}&user=postgres"
-        assert spec(SPECS / "smallest.spec", "--target", url).stdout == expected("smallest")
-        assert spec(tmp_path / "fails.spec", "--target", url).returncode == 2
+        assert spec(SPECS / "smallest.spec", "--target", url(target)).stdout == expected("smallest")
+        assert spec(tmp_path / "fails.spec", "--target", url(target)).returncode == 2
         assert conn.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall() == before
         left = conn.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '/s$|observer|/only$|control connection'"
