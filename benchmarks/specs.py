@@ -1,11 +1,12 @@
 """Our runner beside PostgreSQL's isolationtester: every spec on the same server, byte by byte, and how long each takes.
 
-python benchmarks/specs.py [--rounds N] [--pg-bin DIR] [SPEC…]
+python benchmarks/specs.py [--rounds N] [--pg-bin DIR] [--write] [SPEC…]
 
 Without SPEC: all of tests/specs, and one that `harness replay --as-spec` writes from the sample report's double refund.
 isolationtester comes with Debian's postgresql-client-15. Both run in new databases, in turns. Prints each spec that
 differs, and the sums of the medians: of all, and of those in which no timeout and no sleep sets the pace. Exit code 1
-when something differs.
+when something differs. ``--write``: isolationtester's outputs become the expected ones, in the folder of that name
+beside a spec; so were those in tests/specs/expected made.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--pg-bin", type=Path)
+    parser.add_argument("--write", action="store_true")
     parser.add_argument("specs", type=Path, nargs="*")
     asked = parser.parse_args()
     real = found()
@@ -44,7 +46,7 @@ def main() -> int:
         print(f"PostgreSQL {target.server_version}, {real}")
         specs = asked.specs or [*sorted((ROOT / "tests/specs").glob("*.spec")), written(Path(folder))]
         with Databases(target) as databases:
-            return compare(specs, asked.rounds, real, target, databases, Path(folder))
+            return compare(specs, asked, real, target, databases, Path(folder))
 
 
 def found() -> Path:
@@ -62,13 +64,18 @@ def written(folder: Path) -> Path:
 
 
 def compare(
-    specs: list[Path], rounds: int, real: Path, target: EmbeddedTarget, databases: Databases, folder: Path
+    specs: list[Path],
+    asked: argparse.Namespace,
+    real: Path,
+    target: EmbeddedTarget,
+    databases: Databases,
+    folder: Path,
 ) -> int:
     differing = 0
     took: dict[Path, tuple[float, float]] = {}
     for spec in specs:
         times: tuple[list[float], list[float]] = ([], [])
-        for _ in range(rounds):
+        for _ in range(asked.rounds):
             outputs = []
             for run, mine in zip((isolationtester(real), ours), times, strict=True):
                 database = databases.clone(databases.template(()))
@@ -77,13 +84,15 @@ def compare(
                 mine.append(time.perf_counter() - since)
                 databases.drop(database)
             (folder / "isolationtester").write_bytes(outputs[0])
+            if asked.write and (spec.parent / "expected").is_dir():
+                (spec.parent / "expected" / f"{spec.stem}.out").write_bytes(outputs[0])
             if diff := difference(outputs[1], [folder / "isolationtester"], "ours"):
                 differing += 1
                 print(f"differs {spec}")
                 sys.stdout.flush()
                 sys.stdout.buffer.write(diff)
         took[spec] = median(times[0]), median(times[1])
-    print(f"{len(specs)} specs, {rounds} times each: {differing} outputs differ")
+    print(f"{len(specs)} specs, {asked.rounds} times each: {differing} outputs differ")
     unpaced = [spec for spec in specs if not PACED.search(spec.read_text())]
     for what, which in {"all of them": specs, f"the {len(unpaced)} without timeouts and sleeps": unpaced}.items():
         theirs_s, ours_s = (sum(took[spec][i] for spec in which) for i in (0, 1))

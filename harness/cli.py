@@ -290,17 +290,25 @@ def soak(
         raise
 
 
-@app.command()
+@app.command(short_help="Read-only checks of a live ledger")
 def audit(
-    target: Annotated[str, typer.Option(help="postgresql://… or env:NAME (a variable that holds a DSN)")],
-    map_: Annotated[Path | None, typer.Option("--map", help="YAML with the names of your tables and columns")] = None,
+    target: Annotated[
+        str, typer.Option(metavar="SERVER", help="postgresql://… or env:NAME (a variable that holds a DSN)")
+    ],
+    map_: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="YAML with the names of your tables and columns")
+    ] = None,
     since: Annotated[str, typer.Option(metavar="12h|1d|2w", help="how far back the monitoring queries look")] = "1d",
-    timeout: Annotated[float, typer.Option(min=0.001, help="seconds that a query may take")] = 60.0,
-    stuck_after: Annotated[int, typer.Option(min=1, help="minutes in processing after which a job is stuck")] = 60,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="rows kept per check; all are counted")] = 50,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="that a query may take")] = 60.0,
+    stuck_after: Annotated[
+        int, typer.Option(metavar="MINUTES", min=1, help="in processing after which a job is stuck")
+    ] = 60,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=10_000, help="rows kept per check; all are counted")
+    ] = 50,
     show_ids: Annotated[bool, typer.Option("--show-ids", help="user ids as they are, in place of hashes")] = False,
     out: Out = Path("reports"),
-    json: Annotated[Path | None, typer.Option(help="also write audit.json here")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="also write audit.json here")] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="only what is not as it should be")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="also all rows that are kept")] = False,
 ) -> int:
@@ -367,7 +375,7 @@ def replay(
     return 1 if result.reproduced else 0
 
 
-@app.command()
+@app.command(short_help="Make a saved run's report again, or compare two")
 def report(
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="of a run, or of reports: the last run there; default: reports")
@@ -376,11 +384,13 @@ def report(
         tuple[Path, Path] | None,
         typer.Option(metavar="OLD NEW", help="folders or results.json files: what turned red from one to the other?"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="a new folder for it, in place of the run's own")] = None,
-    json: Annotated[
-        Path | None, typer.Option(help="also write results.json (with --compare: the comparison) here")
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="a new folder for it, in place of the run's own")
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="also write JUnit XML here")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="also write results.json (with --compare: the comparison) here")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write JUnit XML here")] = None,
 ) -> int:
     """Make the report of a saved run again, without a server; or compare two runs."""
     from harness.cli_report_command import compared, rebuild
@@ -393,9 +403,9 @@ def report(
     return compared(*compare, json)
 
 
-@app.command()
+@app.command(short_help="Why it came to a saved counterexample")
 def explain(
-    file: Annotated[Path, typer.Argument(help="a saved schedule, or the history beside it")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a saved schedule, or the history beside it")],
 ) -> int:
     """Explain a saved counterexample: what was violated, the timeline, why. Needs no server."""
     from harness.cli_explain import explain_file
@@ -403,9 +413,9 @@ def explain(
     return explain_file(file)
 
 
-@app.command()
+@app.command(short_help="Run specs of PostgreSQL's isolationtester")
 def spec(
-    file: Annotated[list[Path], typer.Argument(help="of isolationtester, or folders of them")],
+    file: Annotated[list[Path], typer.Argument(metavar="FILE", help="of isolationtester, or folders of them")],
     expected: Annotated[
         Path | None, typer.Option(metavar="FILE|DIR", help="expected outputs (NAME.out): compare, print what differs")
     ] = None,

@@ -57,7 +57,10 @@ class Standby:
     def caught_up(self) -> None:
         """Return when it has replayed all that the primary has written."""
         with psycopg.connect(self.primary.conninfo("postgres"), autocommit=True) as there:
-            [wanted] = there.execute("SELECT pg_current_wal_insert_lsn()").fetchone() or ()
+            # Nothing is sent before it is written out, and with asynchronous commits nobody may do that for long.
+            there.execute("SET synchronous_commit = on")
+            there.execute("SELECT pg_logical_emit_message(true, 'here', '')")
+            [wanted] = there.execute("SELECT pg_current_wal_flush_lsn()").fetchone() or ()
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
             try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,18 +43,24 @@ def run_spec(spec: Spec, conninfo: str, sink: Sink, *, limit: float = LIMIT_S) -
     printer.read(spec)
     # As for isolationtester, which leaves the name to libpq's variable.
     application = os.environ.get("PGAPPNAME", "")
-    with ExitStack() as stack:
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
 
-        def opened(name: str, *, heard: bool) -> Connection:
-            hear = partial(printer.notice, name) if heard else _unheard
+        def opened(name: str, hear: Callable[[bytes], None]) -> Connection:
             connection = Connection(conninfo, name, application=application, hear=hear)
             stack.callback(connection.close)
             return connection
 
-        control = opened("control connection", heard=False)
-        sessions = [opened(session.name, heard=True) for session in spec.sessions]
-        observer = Observer(conninfo)
-        stack.callback(observer.close)
+        def observing() -> Observer:
+            observer = Observer(conninfo)
+            stack.callback(observer.close)
+            return observer
+
+        # All at once: most of the time that a short spec takes is the server's, over new sessions.
+        look = pool.submit(observing)
+        first = pool.submit(opened, "control connection", _unheard)
+        others = [pool.submit(opened, session.name, partial(printer.notice, session.name)) for session in spec.sessions]
+        pool.shutdown()
+        observer, control, sessions = look.result(), first.result(), [other.result() for other in others]
         runner = _Runner(spec, control, sessions, Waits(observer, spec, sessions), printer, limit)
         for turns in spec.orders():
             runner.run(turns)

@@ -15,11 +15,12 @@ import psycopg
 from psycopg import pq
 from psycopg.pq import abc
 
-from harness.db import ANSWER_BOUND_S, connect
+from harness.db import ANSWER_BOUND_S, connect, one_line
 from harness.errors import TargetError
 from harness.patience import Patience
 
 _NAMED = b"SELECT set_config('application_name', current_setting('application_name') || '/' || $1, false)"
+_FOR_NOW_S = 10.0
 COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 
 
@@ -41,11 +42,12 @@ class Connection:
 
     def run(self, sql: str) -> abc.PGresult:
         """Send ``sql`` and wait for its end; the last result. Of a connection that is lost an error, too."""
-        try:
-            with self._bounded():
-                return self.pq.exec_(sql.encode("utf-8", "surrogateescape"))
-        except psycopg.OperationalError:
-            return self.pq.make_empty_result(pq.ExecStatus.FATAL_ERROR)
+        last = None
+        if not self.send(sql):
+            for last in self.results():
+                if last.status in COPYING:
+                    break  # there would be no end of them
+        return last or self.pq.make_empty_result(pq.ExecStatus.FATAL_ERROR)
 
     def send(self, sql: str) -> str:
         """Send ``sql``; what libpq says when it cannot ("": it could)."""
@@ -67,20 +69,32 @@ class Connection:
         return bool(watch.poll(seconds * 1000))
 
     def take(self) -> None:
-        """Read what is there. The end of the connection is an answer like any other, and shows in the results."""
-        with suppress(psycopg.OperationalError):
+        """Read what is there. Raises `TargetError` when the connection has ended without a word."""
+        try:
             self.pq.consume_input()
+        except psycopg.OperationalError as e:
+            raise TargetError(f"session {self.name}: connection lost: {one_line(str(e))}") from None
 
     def results(self) -> Iterator[abc.PGresult]:
+        """All results of what was sent, each as soon as it is there. Signals are heard meanwhile: libpq, left to wait
+        by itself, would not return for one."""
         with self._bounded():
-            while (result := self.pq.get_result()) is not None:
+            failed = False
+            while True:
+                while not failed and self.busy:  # behind an error nothing is long in coming, be it the session's end
+                    self.readable(_FOR_NOW_S)
+                    self.take()
+                if (result := self.pq.get_result()) is None:
+                    return
+                failed = result.status == pq.ExecStatus.FATAL_ERROR
                 yield result
 
     def notifications(self) -> Iterator[pq.PGnotify]:
-        self.take()
-        while (notification := self.pq.notifies()) is not None:
-            yield notification
+        with suppress(TargetError):  # a session that has just been ended says no more
             self.take()
+            while (notification := self.pq.notifies()) is not None:
+                yield notification
+                self.take()
 
     def cancel(self) -> None:
         """Ask the server to stop what it is doing for this session."""

@@ -5,7 +5,7 @@ at that moment for any other session of the spec. Where nothing but a message of
 the same after half a millisecond. It can be another one while a session in the chain of those waited for still runs,
 where the waits form a circle that the server is about to break, and where a timeout or a signal may end it: then this
 asks as isolationtester does. Who is the victim of a deadlock depends on how long each of its sessions has waited:
-before a step that may close a circle the 10 ms are waited for after all.
+before a step that may close a circle, all that may be part of it have waited for as long as there.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Waits:
         return self._early and self._for_good(session)
 
     def before(self, session: Connection, sql: str) -> None:
-        """To be called before ``sql`` is sent to ``session``: those that it may make wait for each other have been seen
-        to wait for as long as isolationtester would have let them."""
+        """To be called before ``sql`` is sent to ``session``: with it those that wait for that session may come to wait
+        for each other, and must have begun to wait well before it: the 10 ms that isolationtester leaves."""
         if _CLOSES_NO_CIRCLE.fullmatch(sql):
             return
         latest = max((when for when, whom in self._seen.values() if session.pid in whom), default=0.0)

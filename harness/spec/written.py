@@ -142,7 +142,7 @@ class _Text:
         for script in scenario.install:
             yield from ("", f"# {script.name}", *_block("setup", without_braces(script.text)))
             if _SETS.search(script.text):  # each was installed by a session of its own
-                yield "setup { RESET ALL; }"
+                yield "setup { RESET ROLE; RESET ALL; }"
         for script in scenario.setup:
             yield from ("", f"# {script.name}", *_block("setup", self._filled(script.text)))
         for worker in scenario.workers:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import os
+import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 from spec_runs import NAMES, expected, printed, text
 
 from harness.cli_spec import EMBEDDED
 from harness.driver.observer import Observer
-from harness.errors import UsageError
-from harness.spec import printing, run
+from harness.errors import TargetError, UsageError
+from harness.spec import printing, run, waits
 from harness.spec.form import Spec, Turn
 from harness.spec.run import limit_s
 from harness.spec.sessions import Connection
@@ -47,8 +51,8 @@ def only_last(session: Connection) -> list[Any]:
     return list(iter(session.pq.get_result, None))[-1:]
 
 
-def idle_only(waits: Waits, session: Connection, silent_s: float) -> bool:
-    return silent_s > PATIENCE_S and waits._for_good(session)
+def idle_only(looks: Waits, session: Connection, silent_s: float) -> bool:
+    return silent_s > PATIENCE_S and looks._for_good(session)
 
 
 def by_letters(names: list[bytes], rows: list[list[bytes]]) -> bytes:
@@ -128,18 +132,19 @@ def test_what_cannot_work_out_is_told_with_its_place(
         printed(server, places, text(written), limit=0.1)
 
 
-def test_the_closer_of_a_circle_is_the_victim(target: EmbeddedTarget, databases: Databases) -> None:
-    """On a server that breaks a circle after 1 ms: whoever waited first has looked by then, as for isolationtester."""
-    spec = text(
-        "setup { CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2); } teardown { DROP TABLE t; }"
-        "session s1 setup { BEGIN; } step a1 { DELETE FROM t WHERE n = 1; } step b1 { DELETE FROM t WHERE n = 2; }"
-        "teardown { ROLLBACK; }"
-        "session s2 setup { BEGIN; } step a2 { DELETE FROM t WHERE n = 2; } step b2 { DELETE FROM t WHERE n = 1; }"
-        "teardown { ROLLBACK; }" + "permutation a1 a2 b1 b2\n" * 10
-    )
-    shown = printed(target, databases, spec).decode()
-    end = "b2: DELETE FROM t WHERE n = 1;\nERROR:  deadlock detected\nstep b1: <... completed>\n"
-    assert len(re.findall(re.escape(end), shown)) == 10
+@pytest.mark.parametrize(
+    "killed", ["session s step a { SELECT pg_sleep(60); }", "setup { SELECT pg_sleep(60); } session s step a { }"]
+)
+def test_a_server_that_falls_is_told(killed: str) -> None:
+    with EmbeddedTarget() as falling, ThreadPoolExecutor() as pool, Databases(falling) as there:
+        shown = pool.submit(printed, falling, there, text(killed))
+        with psycopg.connect(falling.conninfo("postgres"), autocommit=True) as conn:
+            while not conn.execute("SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60);'").fetchone():
+                pass
+        os.kill(falling.pid, signal.SIGKILL)
+        falling.close()
+        with pytest.raises(TargetError):
+            shown.result()
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "soon", "1.5", ""])
@@ -154,52 +159,54 @@ def test_the_limit_is_a_number_of_seconds(value: str, monkeypatch: pytest.Monkey
 BLOCKED = "session s1 step hold { SELECT pg_advisory_lock(1); } session s2 step want { SELECT pg_advisory_lock(1); }"
 
 
+@pytest.fixture(scope="module")
+def observer(server: EmbeddedTarget) -> Iterator[Observer]:
+    made = Observer(server.conninfo("postgres"))
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def sessions(server: EmbeddedTarget) -> Iterator[list[Connection]]:
+def sessions(server: EmbeddedTarget, observer: Observer) -> Iterator[list[Connection]]:
     """Three of them; the second waits for the first one, which is idle."""
     conninfo = server.conninfo("postgres")
     made = [Connection(conninfo, f"s{i}", application="test", hear=lambda _: None) for i in (1, 2, 3)]
     made[0].run("SELECT pg_advisory_lock(1)")
     made[1].send("SELECT pg_advisory_lock(1)")
-    with Observer(conninfo).connection as look:
-        while not look.execute("SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted", [made[1].pid]).fetchone():
-            pass
+    while not observer.waits([made[1].pid])[made[1].pid]:
+        pass
     yield made
     for session in made:
         session.close()
 
 
-def seen(server: EmbeddedTarget, sessions: list[Connection], spec: str, silent_s: float) -> bool:
+def seen(observer: Observer, sessions: list[Connection], spec: str, silent_s: float) -> bool:
     """Whether s2 is said to wait when nothing was heard of it for so long."""
-    observer = Observer(server.conninfo("postgres"))
-    try:
-        return Waits(observer, text(spec), sessions).waits(next(s for s in sessions if s.name == "s2"), silent_s)
-    finally:
-        observer.close()
+    return Waits(observer, text(spec), sessions).waits(next(s for s in sessions if s.name == "s2"), silent_s)
 
 
-def test_a_wait_for_an_idle_session_is_seen_at_once(server: EmbeddedTarget, sessions: list[Connection]) -> None:
-    assert seen(server, sessions, BLOCKED, 0.001)
+def test_a_wait_for_an_idle_session_is_seen_at_once(observer: Observer, sessions: list[Connection]) -> None:
+    assert seen(observer, sessions, BLOCKED, 0.001)
 
 
 @pytest.mark.parametrize("word", ["SET lock_timeout = 1", "SET Statement_Timeout = 9", "SELECT pg_cancel_backend(1)"])
 def test_where_it_may_end_by_itself_it_is_seen_when_isolationtester_looks(
-    word: str, server: EmbeddedTarget, sessions: list[Connection]
+    word: str, observer: Observer, sessions: list[Connection]
 ) -> None:
     spec = f"{BLOCKED} step more {{ {word}; }}"
-    assert not seen(server, sessions, spec, 0.001)
-    assert seen(server, sessions, spec, PATIENCE_S)
+    assert not seen(observer, sessions, spec, 0.001)
+    assert seen(observer, sessions, spec, PATIENCE_S)
 
 
-def test_so_it_is_while_the_other_session_runs(server: EmbeddedTarget, sessions: list[Connection]) -> None:
+def test_so_it_is_while_the_other_session_runs(observer: Observer, sessions: list[Connection]) -> None:
     sessions[0].send("SELECT pg_sleep(30)")
-    assert not seen(server, sessions, BLOCKED, 0.001)
-    assert seen(server, sessions, BLOCKED, PATIENCE_S)
+    assert not seen(observer, sessions, BLOCKED, 0.001)
+    assert seen(observer, sessions, BLOCKED, PATIENCE_S)
     sessions[0].cancel()
 
 
-def test_but_not_for_whom_nobody_knows(server: EmbeddedTarget, sessions: list[Connection]) -> None:
-    assert not seen(server, sessions[2:] + sessions[1:2], BLOCKED, PATIENCE_S)
+def test_but_not_for_whom_nobody_knows(observer: Observer, sessions: list[Connection]) -> None:
+    assert not seen(observer, sessions[2:] + sessions[1:2], BLOCKED, PATIENCE_S)
 
 
 def test_nothing_is_certain_in_a_circle_or_behind_one_that_runs() -> None:
@@ -208,3 +215,16 @@ def test_nothing_is_certain_in_a_circle_or_behind_one_that_runs() -> None:
     assert _whom(2, {2: frozenset({1, 3}), 3: frozenset({2})}) == frozenset()
     assert _whom(2, {2: frozenset({1, 3}), 3: frozenset()}) == frozenset()
     assert _whom(2, {2: frozenset({1})}) == {1}
+
+
+def test_before_a_circle_may_close_the_waits_in_it_are_as_old_as_with_isolationtester(
+    observer: Observer, sessions: list[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(waits, "time", SimpleNamespace(monotonic=lambda: 7.0, sleep=slept.append))
+    looks = Waits(observer, text(BLOCKED), sessions)
+    assert looks.waits(sessions[1], 0.001)
+    looks.before(sessions[0], "UPDATE t SET n = 1")  # s2 waits for s1, which may now come to wait for s2
+    looks.before(sessions[2], "UPDATE t SET n = 1")
+    looks.before(sessions[0], " commit; ")
+    assert slept == [pytest.approx(PATIENCE_S), 0.0]

@@ -111,7 +111,7 @@ def test_the_file_is_a_spec(tmp_path: Path) -> None:
     spec = parse_spec(text, str(out))
     assert [b.sql.strip() for b in spec.setup] == [
         "SET search_path = public;\nCREATE TABLE t (a jsonb DEFAULT E'{\\x7D'); -- )",
-        "RESET ALL;",
+        "RESET ROLE; RESET ALL;",
         "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS E' SELECT ''\\x7D'' ';",
         "INSERT INTO t VALUES (to_jsonb('j1~1'::text));",
     ]
