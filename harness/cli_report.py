@@ -67,11 +67,11 @@ def tried(*writes: Callable[[], object]) -> str:
 
 def write_pages(result: RunResult, folder: Path) -> None:
     """What people and programs read of a run, in its folder. Raises `SaveError`."""
-    from harness.report.pictures import drawn_beside
+    from harness.report.pictures import drawn_beside, picture_names
     from harness.report.write import write_report
 
     with drawn_beside(result, folder):
-        write_report(result, folder)
+        write_report(result, folder, picture_names(result))
 
 
 def _report(result: RunResult, folder: Path, json: Path | None, junit: Path | None, reporter: ConsoleReporter) -> int:

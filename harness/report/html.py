@@ -16,8 +16,13 @@ from harness.report.text import clean
 __all__ = ["Attachment", "render_html"]
 
 
-def render_html(run: RunResult, attachments: Sequence[Sequence[Attachment]] = ()) -> str:
+def render_html(
+    run: RunResult,
+    attachments: Sequence[Sequence[Attachment]] = (),
+    pictures: Sequence[Sequence[tuple[str, str]]] = (),
+) -> str:
     """The whole page. `attachments`: for each scenario, one per counterexample, in their order; may be shorter.
+    `pictures`: for each scenario, kind and file name of those that lie beside the page; may be shorter.
 
     Every text is escaped and freed of control characters; long ones are cut with a note. A browser runs no script and
     applies no style but the page's own, which its policy names by their hashes.
@@ -25,7 +30,7 @@ def render_html(run: RunResult, attachments: Sequence[Sequence[Attachment]] = ()
     from markupsafe import Markup
 
     environment, style, script = _templates()
-    view = run_view(run, attachments)
+    view = run_view(run, attachments, pictures)
     page = environment.get_template("report.html.j2").render(
         {
             **view,

@@ -10,7 +10,8 @@ RULES: Mapping[str, str] = MappingProxyType(
         "serial_equivalence": "The workers may overlap, but the tables must end as if they had run one after another, "
         "in whatever order.",
         "ledger_model": "Some order of the calls must give these answers and this ledger.",
-        "deadlock": "No two workers may end up waiting for each other.",
+        "deadlock": "No two workers may end up waiting for each other. "
+        "Mostly they lock the same rows in different orders.",
         "liveness": "When all is over, nobody waits, no transaction is open and no lock is held.",
         "acknowledged_refunds": "A refund that was acknowledged is there exactly once; one that failed left nothing.",
         "durability": "What was committed before a crash of the server is there after it.",

@@ -45,13 +45,19 @@ class Attachment:
     files: tuple[str, ...] = ()
 
 
-def run_view(run: RunResult, attachments: Sequence[Sequence[Attachment]]) -> dict[str, Any]:
+def run_view(
+    run: RunResult,
+    attachments: Sequence[Sequence[Attachment]],
+    pictures: Sequence[Sequence[tuple[str, str]]] = (),
+) -> dict[str, Any]:
     """All that the template names. ``data``: what the page's script reads."""
     code, player = Code(), Player()
     scenarios: list[dict[str, Any]] = [
         _scenario(number, result, attachments[number - 1] if number <= len(attachments) else (), code, player)
         for number, result in enumerate(run.scenarios, 1)
     ]
+    for index, view in enumerate(scenarios):
+        view["pictures"] = list(pictures[index]) if index < len(pictures) else []
     violated = [view for view in scenarios if _red(view)]
     recorded = [view for view in scenarios if view["examples"] and view["documented"]]
     _lighten([*violated, *recorded])

@@ -19,6 +19,7 @@ from pathlib import Path
 from harness.errors import SaveError
 from harness.files import write_atomically
 from harness.model import RunResult, ScenarioResult
+from harness.report.canvas import Picture
 from harness.report.coverage_png import coverage_picture
 from harness.report.fault_png import fault_picture
 from harness.report.text import one_line
@@ -82,15 +83,25 @@ def write_pictures(run: RunResult, folder: Path, *, wanted: Callable[[], bool] =
     """``NAME-faults.png`` of every scenario with a fault matrix, ``NAME-coverage.png`` of every one in which points
     inside functions were searched. What has nothing to show has no file. Ends early once they are not ``wanted``."""
     for result, stem in zip(run.scenarios, stems([r.name for r in run.scenarios]), strict=True):
-        matrix = result.faults
-        for kind, picture in (
-            ("coverage", coverage_picture(result)),
-            ("faults", fault_picture(matrix, result.name) if matrix is not None else None),
-        ):
+        for kind, picture in _pictures(result):
             if not wanted():
                 return
-            if picture is not None:
-                write_atomically(folder / f"{stem}-{kind}.png", picture.png())
+            write_atomically(folder / f"{stem}-{kind}.png", picture.png())
+
+
+def picture_names(run: RunResult) -> list[list[tuple[str, str]]]:
+    """Of each scenario, what `write_pictures` draws of it: the kind, "coverage" or "faults", and the file's name."""
+    return [
+        [(kind, f"{stem}-{kind}.png") for kind, _ in _pictures(result)]
+        for result, stem in zip(run.scenarios, stems([r.name for r in run.scenarios]), strict=True)
+    ]
+
+
+def _pictures(result: ScenarioResult) -> Iterator[tuple[str, Picture]]:
+    if (covered := coverage_picture(result)) is not None:
+        yield "coverage", covered
+    if result.faults is not None and (struck := fault_picture(result.faults, result.name)) is not None:
+        yield "faults", struck
 
 
 def _has_any(result: ScenarioResult) -> bool:

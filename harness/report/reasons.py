@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.model import Counterexample, Json, Reason, ReasonKind, Remedy
 from harness.report.grid import wrap
 from harness.report.text import one_line, value_text
@@ -9,6 +11,7 @@ from harness.report.text import one_line, value_text
 _VALUE = 40
 _LABEL = "why     "
 _LINES = 6
+_TURN = re.compile(r"\bT(\d{1,9})\b")
 
 
 def reason_lines(example: Counterexample) -> tuple[str, ...]:
@@ -17,9 +20,11 @@ def reason_lines(example: Counterexample) -> tuple[str, ...]:
 
 
 def turns_told(example: Counterexample, most: int | None = None) -> frozenset[int | None]:
-    """The turns that the sentences of `most` reasons (None: of all) name."""
+    """The turns that the sentences of `most` reasons (None: of all) name, and those that a deadlock's message does."""
     reasons = example.story.reasons[:most]
-    return frozenset(turn for r in reasons for turn in (r.read_turn, r.changed_turn, r.acted_turn))
+    named = [turn for r in reasons for turn in (r.read_turn, r.changed_turn, r.acted_turn)]
+    named += [int(turn) for v in example.violations if v.check == "deadlock" for turn in _TURN.findall(v.message)]
+    return frozenset(named)
 
 
 def why_lines(example: Counterexample, width: int, most: int | None = None) -> list[str]:

@@ -20,11 +20,11 @@ RESULTS = "results.json"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def write_report(run: RunResult, folder: Path) -> Path:
+def write_report(run: RunResult, folder: Path, pictures: Sequence[Sequence[tuple[str, str]]] = ()) -> Path:
     """Write `results.json`, `index.html` and one `<scenario>-<n>.png` per counterexample into `folder` (which exists).
 
     Returns the path of `index.html`. The page links to the files beside it that bear the name of a counterexample's
-    saved schedule, so save those first.
+    saved schedule, so save those first, and to the `pictures` of each scenario, as `picture_names` gives them.
     """
     write_results(run, folder / RESULTS)
     attachments = [
@@ -35,7 +35,7 @@ def write_report(run: RunResult, folder: Path) -> Path:
         for result, stem in zip(run.scenarios, stems([result.name for result in run.scenarios]), strict=True)
     ]
     # Last, so that whoever finds the page finds everything it links to.
-    write_atomically(folder / INDEX, render_html(run, attachments).encode())
+    write_atomically(folder / INDEX, render_html(run, attachments, pictures).encode())
     return folder / INDEX
 
 

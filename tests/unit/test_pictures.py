@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,9 +23,10 @@ from harness.report.coverage_png import coverage_picture
 from harness.report.expected import expected_balances
 from harness.report.order_grid import MOST_PAIRS, MOST_POINTS, order_grids
 from harness.report.palette import BLUES
-from harness.report.pictures import drawn_beside, write_pictures
+from harness.report.pictures import drawn_beside, picture_names, write_pictures
 from harness.report.png import timeline_picture
 from harness.report.timeline import timeline
+from harness.report.write import write_report
 
 STEPS = (
     ("a", "begin", "begin"),
@@ -114,6 +116,14 @@ def test_a_big_function_is_cut_and_says_so() -> None:
 def test_files_are_written_for_what_was_searched_alone(tmp_path: Path) -> None:
     write_pictures(samples.run_of(searched(COVERED, "one"), searched(None, "two")), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["one-coverage.png"]
+
+
+def test_the_page_links_to_the_pictures_that_are_drawn(tmp_path: Path) -> None:
+    run = samples.run_of(searched(COVERED, "one"), searched(None, "two"))
+    write_pictures(run, tmp_path)
+    assert picture_names(run) == [[("coverage", "one-coverage.png")], []]
+    page = write_report(run, tmp_path, picture_names(run)).read_text()
+    assert re.findall(r'href="([^"]*\.png)"', page) == ["one-coverage.png"]
 
 
 def test_a_process_beside_draws_the_same(tmp_path: Path) -> None:

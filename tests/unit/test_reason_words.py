@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import samples
 
-from harness.model import Counterexample, Reason, ReasonKind, Remedy, RunResult, Story
+from harness.model import Counterexample, Reason, ReasonKind, Remedy, RunResult, Story, Violation
 from harness.report.explained import explained
 from harness.report.github import summary
-from harness.report.reasons import reason_line, reason_lines, why_lines
+from harness.report.reasons import reason_line, reason_lines, turns_told, why_lines
 from harness.report.results import results_json
 from harness.report.summary import red_summary
 
@@ -116,3 +116,13 @@ def test_programs_and_github_are_told_too() -> None:
 
 def test_what_nobody_looked_into_says_nothing() -> None:
     assert why_lines(samples.counterexample(samples.legacy_history(), samples.DOUBLE_REFUND), 80) == []
+
+
+def test_turns_are_those_of_the_sentences_that_are_shown_and_of_a_deadlock() -> None:
+    [example] = samples.red_scenario().counterexamples
+    example = replace(example, violations=(), story=Story(reasons=(STALE, RETRIED)))
+    assert turns_told(example) == {1, 3, 4, 5, None}
+    assert turns_told(example, 1) == {1, 3, 4}
+    said = "a held row (id 1) of t (since T12 move:3) and waited for a row (UPDATE, T9 move:4)"
+    example = replace(example, story=Story(), violations=(Violation(check="deadlock", message=said),))
+    assert turns_told(example) == {9, 12}
