@@ -28,8 +28,7 @@ def carried_out(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "docs" / "examples").mkdir(parents=True)
-    shutil.copy(ROOT / "docs" / "examples" / "redeem.sql", tmp_path / "docs" / "examples")
+    shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
     return tmp_path
 
 
@@ -39,21 +38,33 @@ def alike(text: str) -> list[str]:
     return re.sub(r"reports/\d{8}T\d{6}Z-\w+", "reports/…", text).strip().splitlines()
 
 
-def test_the_readme_shows_what_the_command_prints(folder: Path) -> None:
-    [shown] = [block for block in blocks("README.md") if "$ harness check" in block]
-    command, _, printed = shown.removeprefix("$ ").replace("\\\n", " ").partition("\n")
+def shown(command: str) -> tuple[str, str]:
+    """A command of the README, and what it is said to print."""
+    [block] = [block for block in blocks("README.md") if block.startswith(f"$ {command}")]
+    first, _, printed = block.removeprefix("$ ").replace("\\\n", " ").partition("\n")
+    return first, printed
+
+
+def test_the_readme_shows_what_a_check_prints(folder: Path) -> None:
+    command, printed = shown("harness check")
     done = carried_out(command, folder)
     assert (done.returncode, done.stderr) == (1, "")
     assert alike(printed) == alike(done.stdout)
 
 
+def test_the_readme_shows_what_the_score_of_invariants_prints(folder: Path) -> None:
+    command, printed = shown("harness mutants")
+    done = carried_out(command, folder)
+    assert (done.returncode, done.stderr) == (1, "")
+    said = [line.partition(" (16.1 s)")[0] for line in printed.splitlines() if line not in ("", "…")]
+    assert [line for line in said if f"\n{line}" not in f"\n{done.stdout}"] == []
+
+
 def test_the_function_of_the_guide_to_reports_is_mended_by_a_lock_on_line_6(folder: Path) -> None:
     [command] = [block for block in blocks("docs/report.md") if block.startswith("harness check")]
-    file = folder / "docs" / "examples" / "redeem.sql"
-    line = "FROM coupons WHERE code = p_code;"
-    function = file.read_text().partition("AS $$\n")[2].splitlines()
-    assert function[4].endswith(line)  # the server counts the rest of the line of AS $$ as the first
-    file.write_text(file.read_text().replace(line, f"{line[:-1]} FOR UPDATE;"))
-    done = carried_out(f"{command.strip()} -v", folder)
+    racy, locked = ((folder / f"docs/examples/{name}.sql").read_text() for name in ("redeem", "redeem_locked"))
+    bodies = [text.partition("AS $$")[2].splitlines() for text in (racy, locked)]
+    assert [n for n, lines in enumerate(zip(*bodies, strict=True), 1) if lines[0] != lines[1]] == [6]
+    done = carried_out(f"{command.strip().replace('redeem.sql', 'redeem_locked.sql')} -v", folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Every interleaving of the " in " ".join(done.stdout.split())
