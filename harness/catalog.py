@@ -65,10 +65,23 @@ SELECT d.refobjid, s.relname FROM pg_depend d JOIN pg_class s ON s.oid = d.objid
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'i'
 """
 _SEQUENCE_COLUMNS = f"""
-SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE n.nspname {_OURS} AND a.attnum > 0 AND NOT a.attisdropped
-  AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')
+WITH RECURSIVE fed AS (
+  SELECT a.attrelid AS rel, a.attnum AS col, a.attrelid AS from_rel, a.attnum AS from_col FROM pg_attribute a
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  WHERE a.attnum > 0 AND NOT a.attisdropped
+    AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')
+UNION
+  SELECT k.conrelid, k.conkey[i], fed.from_rel, fed.from_col FROM fed
+  JOIN pg_constraint k ON k.contype = 'f' AND k.confrelid = fed.rel
+  CROSS JOIN LATERAL generate_subscripts(k.conkey, 1) i WHERE k.confkey[i] = fed.col
+), named AS (
+  SELECT c.oid, format(CASE n.nspname WHEN 'public' THEN '%2$I' ELSE '%I.%I' END, n.nspname, c.relname) AS name
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname {_OURS}
+)
+SELECT t.name, a.attname, s.name || '.' || b.attname FROM fed
+JOIN named t ON t.oid = rel JOIN pg_attribute a ON a.attrelid = rel AND a.attnum = col
+JOIN named s ON s.oid = from_rel JOIN pg_attribute b ON b.attrelid = from_rel AND b.attnum = from_col
+ORDER BY 1, 2, (rel, col) <> (from_rel, from_col), 3
 """
 _BUILTINS = "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace"
 _OPERATORS = """
@@ -101,7 +114,7 @@ def read_catalog(connection: psycopg.Connection[Any]) -> Catalog:
         relations={name: reduce(or_, found) for name, found in pieces.items()},
         roots={names[oid]: names[root] for oid, root in roots.items() if names[oid] != names[root]},
         keys=tuple(_keys(rows(_KEYS), names, roots)),
-        sequence_columns=_grouped(rows(_SEQUENCE_COLUMNS)),
+        sequence_columns=_sequence_columns(rows(_SEQUENCE_COLUMNS)),
         builtins=frozenset(name for (name,) in rows(_BUILTINS)),
         operators=_grouped(rows(_OPERATORS)),
     )
@@ -168,6 +181,13 @@ def _keys(rows: Iterable[tuple[Any, ...]], names: dict[int, str], roots: dict[in
                 on_update=on_update,
                 deferrable=deferrable,
             )
+
+
+def _sequence_columns(rows: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for table, column, origin in rows:
+        found.setdefault(table, {}).setdefault(column, origin)
+    return found
 
 
 def _grouped(rows: Iterable[tuple[Any, ...]]) -> dict[str, frozenset[str]]:

@@ -394,5 +394,5 @@ class _Probe:
     def serial(self, take: Mapping[str, tuple[Statement, ...]], order: Sequence[str]) -> Execution:
         return self._stage.serial(take, order)
 
-    def sequence_columns(self) -> Mapping[str, frozenset[str]]:
+    def sequence_columns(self) -> Mapping[str, Mapping[str, str]]:
         return self._stage.sequence_columns

@@ -15,6 +15,9 @@ _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?"
 _NUMBERS = uuid.UUID(int=0)
 VOLATILE = re.compile(f"(?P<uuid>{_UUID})|(?P<time>{_TIME})")
 
+Sequences = Mapping[str, Mapping[str, str]]
+"""As `Probe.sequence_columns` gives them."""
+
 
 class Canonical:
     """One naming: the same value always gets the same name, so who equals whom is kept.
@@ -40,8 +43,8 @@ class Canonical:
             return [self.value(v) for v in value]
         return value
 
-    def ledger(self, ledger: Ledger, sequences: Mapping[str, Collection[str]]) -> dict[str, list[dict[str, Any]]]:
-        """The ledger with sequence values replaced by their rank within the column."""
+    def ledger(self, ledger: Ledger, sequences: Sequences) -> dict[str, list[dict[str, Any]]]:
+        """The ledger with sequence values replaced by their rank, as in `ranked`."""
         return {table: [dict(self.row(row)) for row in rows] for table, rows in ranked(ledger, sequences).items()}
 
     def _name(self, match: re.Match[str]) -> str:
@@ -55,25 +58,28 @@ class Canonical:
         return self._names[text]
 
 
-def ranked(ledger: Ledger, sequences: Mapping[str, Collection[str]]) -> Ledger:
-    """The ledger with sequence values replaced by their rank within the column."""
+def ranked(ledger: Ledger, sequences: Sequences) -> Ledger:
+    """The ledger with sequence values replaced by their rank among all that the sequence fed: a reference follows its
+    row, though a call that was refused has left a gap in the numbers."""
+    drawn: dict[str, set[Any]] = {}
+    for table, rows in ledger.items():
+        for column, origin in sequences.get(table, {}).items():
+            drawn.setdefault(origin, set()).update(r[column] for r in rows if r.get(column) is not None)
+    ranks = {origin: {v: i + 1 for i, v in enumerate(sorted(values))} for origin, values in drawn.items()}
     result = {}
     for table, rows in ledger.items():
-        ranks = {
-            column: {v: i + 1 for i, v in enumerate(sorted({r[column] for r in rows if r.get(column) is not None}))}
-            for column in sequences.get(table, ())
-        }
-        result[table] = tuple({k: ranks[k].get(v, v) if k in ranks else v for k, v in row.items()} for row in rows)
+        fed = sequences.get(table, {})
+        result[table] = tuple({k: ranks[fed[k]].get(v, v) if k in fed else v for k, v in row.items()} for row in rows)
     return result
 
 
-def unranked(ledger: Ledger, sequences: Mapping[str, Collection[str]]) -> Ledger:
+def unranked(ledger: Ledger, sequences: Sequences) -> Ledger:
     """The ledger with sequence values turned into generated ids: who has which counts, not who drew first."""
     result = {}
     for table, rows in ledger.items():
-        columns = sequences.get(table, ())
+        fed = sequences.get(table, {})
         result[table] = tuple(
-            {k: str(uuid.uuid5(_NUMBERS, f"{table} {k} {v}")) if k in columns else v for k, v in row.items()}
+            {k: str(uuid.uuid5(_NUMBERS, f"{fed[k]} {v}")) if k in fed and v is not None else v for k, v in row.items()}
             for row in rows
         )
     return result

@@ -22,8 +22,9 @@ class Probe(Protocol):
         """Run the given statements of the given workers one worker after the other, from the same set-up."""
         ...
 
-    def sequence_columns(self) -> Mapping[str, frozenset[str]]:
-        """Table → columns whose values come from a sequence: only their rank means something."""
+    def sequence_columns(self) -> Mapping[str, Mapping[str, str]]:
+        """Table → column → the column that a sequence feeds, itself or what it refers to: of these values only the rank
+        means something."""
         ...
 
 

@@ -73,7 +73,10 @@ def test_relations(catalog: Catalog) -> None:
     assert catalog.relations.keys() >= {"users", "charges", "parts", "seen", "stored", "secret", "log"}
     assert (catalog.root("parts_1"), catalog.root("old_child"), catalog.root("log")) == ("parts", "old_style", "log")
     assert "parts_1" not in catalog.relations
-    assert catalog.sequence_columns == {"users": {"id", "code", "number"}}
+    assert catalog.sequence_columns == {
+        "app.users": {"id": "app.users.id", "code": "app.users.code", "number": "app.users.number"},
+        "charges": {"user_id": "app.users.id"}, "notes": {"code": "app.users.code"},
+    }  # fmt: skip
     [trigger] = catalog.relations["charges"].triggers
     assert (trigger.function, trigger.events, trigger.row, trigger.before) == (
         "audit", {"insert", "update"}, False, False
@@ -115,5 +118,5 @@ def test_reading_leaves_the_session_alone(new_database: Callable[..., psycopg.Co
     assert connection.execute("SELECT current_setting('search_path')").fetchone() == ('"$user", public',)
     connection.execute("BEGIN")
     connection.execute("CREATE TABLE only_here (a serial)")
-    assert read_catalog(connection).sequence_columns == {"only_here": {"a"}}
+    assert read_catalog(connection).sequence_columns == {"only_here": {"a": "only_here.a"}}
     connection.execute("ROLLBACK")

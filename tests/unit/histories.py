@@ -250,7 +250,7 @@ class Toy:
 
     start: Ledger = field(default_factory=toy_ledger)
     found: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
-    sequences: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    sequences: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     ends: Sequence[Ledger] | None = None
     """Where given: the closing ledgers of the serial runs, in turn, whatever is run."""
     gives: Execution | None = None
@@ -260,7 +260,7 @@ class Toy:
     def invariants(self) -> Mapping[str, tuple[Row, ...]]:
         return self.found
 
-    def sequence_columns(self) -> Mapping[str, frozenset[str]]:
+    def sequence_columns(self) -> Mapping[str, Mapping[str, str]]:
         return self.sequences
 
     def serial(self, take: Mapping[str, tuple[Statement, ...]], order: Sequence[str]) -> Execution:

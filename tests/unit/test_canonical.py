@@ -46,7 +46,7 @@ def test_constants_of_the_scenario_stay() -> None:
 def test_of_a_sequence_only_the_rank_means_something() -> None:
     ledger = {"t": ({"seq": 90, "n": 90}, {"seq": 7, "n": 7}, {"seq": None, "n": 1}), "u": ({"seq": 90},)}
     expected = {"t": ({"seq": 2, "n": 90}, {"seq": 1, "n": 7}, {"seq": None, "n": 1}), "u": ({"seq": 90},)}
-    assert ranked(ledger, {"t": {"seq", "missing"}}) == expected
+    assert ranked(ledger, {"t": {"seq": "t.seq", "missing": "t.missing"}}) == expected
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 1)), max_size=6), st.randoms())

@@ -156,7 +156,7 @@ class Probe:
     def invariants(self) -> dict[str, Any]:
         return {}
 
-    def sequence_columns(self) -> dict[str, frozenset[str]]:
+    def sequence_columns(self) -> dict[str, dict[str, str]]:
         return {}
 
     def serial(self, take: dict[str, tuple[Statement, ...]], order: tuple[str, ...]) -> Execution:

@@ -156,12 +156,23 @@ GENERATED: dict[str, tuple[str, Ledger, Ledger]] = {
         "ok", paper({"seq": 4, "n": 1}, {"seq": 9, "n": 2}), paper({"seq": 1, "n": 1}, {"seq": 2, "n": 2})),
     "a sequence in another order": (
         "note", paper({"seq": 4, "n": 2}, {"seq": 9, "n": 1}), paper({"seq": 1, "n": 1}, {"seq": 2, "n": 2})),
+    "references over a gap": (
+        "ok", paper({"seq": 2, "n": 1}, bills=({"row": 2, "n": 5}, {"row": None})),
+        paper({"seq": 1, "n": 1}, bills=({"row": 1, "n": 5}, {"row": None}))),
+    "references that follow another order": (
+        "note", paper({"seq": 1, "n": 2}, {"seq": 2, "n": 1}, bills=({"row": 2, "p": 5},)),
+        paper({"seq": 1, "n": 1}, {"seq": 2, "n": 2}, bills=({"row": 1, "p": 5},))),
+    "a reference to the wrong number": (
+        "bad", paper({"seq": 1, "n": 1}, {"seq": 2, "n": 2}, bills=({"row": 2, "p": 5},)),
+        paper({"seq": 1, "n": 1}, {"seq": 2, "n": 2}, bills=({"row": 1, "p": 5},))),
+    "a reference that is missing": (
+        "bad", paper({"seq": 2, "n": 1}, bills=({"row": None},)), paper({"seq": 1, "n": 1}, bills=({"row": 1},))),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("expected", "closing", "serial"), GENERATED.values(), ids=GENERATED.keys())
 def test_generated_values(expected: str, closing: Ledger, serial: Ledger) -> None:
-    toy = Toy(ends=[serial], sequences={"rows": frozenset({"seq"})})
+    toy = Toy(ends=[serial], sequences={"rows": {"seq": "rows.seq"}, "bills": {"row": "rows.seq"}})
     assert outcome(run("a x\nb x", closing=closing, toy=toy)) == expected
 
 
