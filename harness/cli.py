@@ -27,7 +27,9 @@ app = typer.Typer(
     help="Concurrency stress-test harness for money-moving PostgreSQL functions.",
 )
 
-Target = Annotated[str, typer.Option(help="embedded, postgresql://… or env:NAME (a variable that holds a DSN)")]
+Target = Annotated[
+    str, typer.Option(help="embedded, container[:IMAGE], postgresql://…, service=NAME or env:NAME (holds a DSN)")
+]
 PgBin = Annotated[Path | None, typer.Option("--pg-bin", help="programs of the PostgreSQL to use, for embedded")]
 Setup = Annotated[list[str] | None, typer.Option(metavar="SQL|@FILE", help="before every execution")]
 Role = Annotated[str | None, typer.Option(help="of every --call")]
@@ -364,14 +366,18 @@ def list_(
 
 
 @app.command()
-def doctor(pg_bin: PgBin = None) -> int:
+def doctor(
+    pg_bin: PgBin = None,
+    clean: Annotated[bool, typer.Option("--clean", help="instead remove what killed runs have left")] = False,
+    target: Annotated[
+        str | None, typer.Option(help="with --clean: also databases on this server, postgresql://… or env:NAME")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="with --clean: only say what would go")] = False,
+) -> int:
     """Is this machine ready? Starts a server and says what was found."""
-    from harness.report.listing import print_findings
-    from harness.targets.doctor import diagnose
+    from harness.cli_doctor import run_doctor
 
-    findings = diagnose(pg_bin=pg_bin)
-    print_findings([(f.name, f.ok, f.detail, f.remedy) for f in findings])
-    return 0 if all(f.ok for f in findings) else 4
+    return run_doctor(pg_bin, target, clean=clean, dry_run=dry_run)
 
 
 @app.command()
