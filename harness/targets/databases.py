@@ -207,7 +207,7 @@ class Databases:
             require_roles(self._conn, (*roles, *made_by(scripts)), self._target.description)
             return
         for role in roles:
-            if self._conn.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+            if self._conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
                 # Somebody else on the same server of ours may be as quick.
                 with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
                     self._conn.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
@@ -217,7 +217,7 @@ class Databases:
         on another's server they are ended after a while."""
         begun = time.monotonic()
         kept = not self._target.owned
-        while self._conn.execute("SELECT FROM pg_stat_activity WHERE datname = %s LIMIT 1", [name]).fetchone():
+        while self._conn.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s LIMIT 1", [name]).fetchone():
             passed = time.monotonic() - begun
             if passed > timeout:
                 return
