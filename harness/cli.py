@@ -31,7 +31,10 @@ app = typer.Typer(
 )
 
 Target = Annotated[
-    str, typer.Option(metavar="TARGET", help="embedded, postgresql://… or env:NAME (a variable that holds a DSN)")
+    str,
+    typer.Option(
+        metavar="TARGET", help="embedded, container[:IMAGE], postgresql://…, service=NAME or env:NAME (holds a DSN)"
+    ),
 ]
 PgBin = Annotated[
     Path | None, typer.Option("--pg-bin", metavar="DIR", help="programs of the PostgreSQL to use, for embedded")
@@ -446,14 +449,19 @@ def list_(
 
 
 @app.command(short_help="Is this machine ready?")
-def doctor(pg_bin: PgBin = None) -> int:
+def doctor(
+    pg_bin: PgBin = None,
+    clean: Annotated[bool, typer.Option("--clean", help="instead remove what killed runs have left")] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="SERVER", help="with --clean: also databases on this server, postgresql://… or env:NAME"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="with --clean: only say what would go")] = False,
+) -> int:
     """Is this machine ready? Starts a server and says what was found."""
-    from harness.report.listing import print_findings
-    from harness.targets.doctor import diagnose
+    from harness.cli_doctor import run_doctor
 
-    findings = diagnose(pg_bin=pg_bin)
-    print_findings([(f.name, f.ok, f.needed, f.detail, f.remedy) for f in findings])
-    return 0 if all(f.ok or not f.needed for f in findings) else 4
+    return run_doctor(pg_bin, target, clean=clean, dry_run=dry_run)
 
 
 @app.command(short_help="Print the JSON Schema of scenarios or results")

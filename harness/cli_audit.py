@@ -40,9 +40,9 @@ def run_audit(asked: Asked) -> int:
     from harness.audit.run import AuditOptions, audit
     from harness.report.audit import AuditConsole
     from harness.report.folder import new_run_folder
-    from harness.targets import open_target
+    from harness.targets import is_dsn, open_target
 
-    if not asked.target.startswith(("postgresql://", "postgres://", "env:")):
+    if not is_dsn(asked.target):
         what = "an audit reads a ledger that is there: give postgresql://USER@HOST/DATABASE or env:NAME"
         raise UsageError(f"--target: {what}")
     options = AuditOptions(

@@ -53,7 +53,12 @@ RECYCLE_AFTER = 500
 SERIAL_NUMBERS = 1_000_000
 """Serial runs and replays number their ids from here, apart from the campaign's own executions."""
 _MAKE_PUBLIC_ROLE = f"""
-DO $$ BEGIN CREATE ROLE {PUBLIC_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{PUBLIC_ROLE}') THEN
+    CREATE ROLE {PUBLIC_ROLE} NOLOGIN;
+  END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
 """
 
 
@@ -116,8 +121,8 @@ class Stage:
 
     @property
     def owned(self) -> bool:
-        """The server is ours, so that it is a rule, and no luck, who wakes first."""
-        return self._target.owned
+        """Its backends are at hand, so that it is a rule, and no luck, who wakes first."""
+        return self._target.at_hand
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -300,7 +305,7 @@ class Stage:
             self._controller = Controller(
                 self._pool,
                 self._target.conninfo(self._database),
-                owned=self._target.owned,
+                owned=self._target.at_hand,
                 gated=self._gates is not None,
                 isolation=self._asked_isolation,
                 crash=self._crash,
@@ -348,7 +353,7 @@ class Stages:
     def __init__(
         self, scenario: Scenario, target: Target, databases: Databases, pool: WorkerPool, *, isolation: str = ""
     ) -> None:
-        self.scenario, self.owned, self.isolation = scenario, target.owned, isolation
+        self.scenario, self.owned, self.isolation = scenario, target.at_hand, isolation
         self.target, self.pool, self._databases = target, pool, databases
         self._made: dict[bool, Stage] = {}
 

@@ -55,7 +55,7 @@ def check_on(server: Server, request: Request, place: Place, *, file: Path | Non
         facts,
     )
     scenario = build(request, prepared.scripts, strategy="auto")
-    found = preflight(request, prepared, place, connected)
+    found = preflight(request, prepared, place, connected, owned=server.owned)
     file = file or folder / f"{scenario.name}.yaml"
     save(scenario, request, prepared, file)
     stubbed = summary(prepared.stubbed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +23,12 @@ ALONE_S = 30
 _VALUES = {"run": "0", "users": "{}", "jobs": "{}"}
 _PUBLIC = "refund_harness_public"
 _MAKE_PUBLIC = f"""
-DO $$ BEGIN CREATE ROLE {_PUBLIC} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{_PUBLIC}') THEN
+    CREATE ROLE {_PUBLIC} NOLOGIN;
+  END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
 """
 _WRITTEN_WRONG = ("42", "3F")
 """Classes of SQLSTATEs that no change of circumstances cures: unknown names, syntax, privileges; unknown schemas."""
@@ -46,13 +51,15 @@ class _Failure:
     where: str
 
 
-def preflight(request: Request, prepared: Prepared, place: Place, connect: Connect) -> tuple[str, ...]:
+def preflight(request: Request, prepared: Prepared, place: Place, connect: Connect, *, owned: bool) -> tuple[str, ...]:
     """Install, set up, and make each call alone, in databases of their own; notices for people.
 
     ``connect``: an autocommit connection to a database by its name. Raises `UserSqlError` for SQL that cannot be
     installed, set up or asked (an invariant), and for a call that fails in a way that no schedule can change.
     """
-    with _without_new_roles(place, connect), _template(prepared.scripts, place, connect) as template:
+    # On another's server nothing makes roles, and what somebody else makes there meanwhile is theirs.
+    tidied = _without_new_roles(place, connect) if owned else nullcontext()
+    with tidied, _template(prepared.scripts, place, connect) as template:
         notices: list[str] = []
         for number, call in enumerate(request.distinct_calls):
             with _clone(place, template) as name:

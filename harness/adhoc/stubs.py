@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import psycopg
 from harness.adhoc.sources import File
 from harness.adhoc.stand_ins import API_ROLES, FUNCTIONS, GRANTS, ROLES, SCHEMAS
 from harness.errors import UsageError
-from harness.model import Script
+from harness.model import PUBLIC_ROLE, Script
 from harness.resources import from_here
 from harness.sqltext.wants import Wants, wants
 
@@ -53,7 +53,7 @@ class Prepared:
     notices: tuple[str, ...]
 
 
-def prepare(files: Sequence[File], used_roles: Iterable[str], facts: Facts) -> Prepared:
+def prepare(files: Sequence[File], used_roles: Sequence[str], facts: Facts) -> Prepared:
     """``files`` as they can be installed on the server of ``facts``; ``used_roles``: of the calls.
 
     Raises `UsageError`, naming them, for roles that are missing on a server that is not ours.
@@ -91,9 +91,11 @@ def prepare(files: Sequence[File], used_roles: Iterable[str], facts: Facts) -> P
     )
 
 
-def _missing_roles(all_wants: Sequence[Wants], used: Iterable[str], facts: Facts) -> list[str]:
+def _missing_roles(all_wants: Sequence[Wants], used: Sequence[str], facts: Facts) -> list[str]:
     created = {r for w in all_wants for r in w.created_roles}
     named = dict.fromkeys([*(r for w in all_wants for r in w.roles), *(r for r in used if r != "public")])
+    if "public" in used and not facts.owned:
+        named[PUBLIC_ROLE] = None
     if any(q[0] == "auth" for w in all_wants for q in w.qualified):
         named.update(dict.fromkeys(API_ROLES if facts.owned else ()))
     missing = [r for r in named if r not in created and r not in facts.roles]

@@ -20,6 +20,7 @@ from harness.model import LIFE_KEY
 _BOUND_S = 30.0
 _MOVE = b"SELECT pg_advisory_lock($1::int, $2::int), pg_advisory_unlock($1::int, $3::int)"
 _HOLD = b"SELECT pg_advisory_lock($1::int, $2::int)"
+_WHO = b"SELECT pg_catalog.pg_backend_pid()"
 _DROP = b"SELECT pg_advisory_unlock($1::int, $2::int)"
 
 
@@ -42,7 +43,8 @@ class Gatekeeper:
             raise DriverError(f"cannot connect to the server: {said.splitlines()[0]}")
         for name, sql in ((b"move", _MOVE), (b"hold", _HOLD), (b"drop", _DROP)):
             self._check(self._connection.prepare(name, sql))
-        self.pid = self._connection.backend_pid
+        # Asked, because a pooler says a number of its own when a connection begins.
+        self.pid = int(self._connection.exec_(_WHO).get_value(0, 0) or b"0")
         self._held: dict[int, int] = {}
         self._unread = False
         self._send(b"hold", *LIFE_KEY)

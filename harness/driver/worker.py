@@ -37,6 +37,8 @@ _FIRST_TURN = 1_000_000_001
 """Turn numbers are half of an advisory key: they start where no application's own keys are likely to be."""
 
 
+_WHO = "SELECT pg_catalog.pg_backend_pid() AS pid"
+"""Asked, because a pooler says a number of its own when a connection begins."""
 _NUMBERS = f"CREATE TEMPORARY SEQUENCE {TURN_SEQUENCE} AS integer START {_FIRST_TURN}"
 """Sequences do not roll back: a gate's turn number is never given twice, not even after a subtransaction's end."""
 
@@ -68,6 +70,8 @@ class _Worker:
         """Why the connection is lost, where that came while nothing was asked. Of what is asked next the library tells
         only that the connection is gone, in words that depend on who was faster."""
         self.telling = False
+        self.backend = 0
+        """Number of the server's process."""
         """The server tells the session of its waits for locks."""
         self.waits: list[Message] = []
         """What the server has said of waits for locks, and the controller has not been told yet."""
@@ -160,7 +164,7 @@ class _Worker:
             and self.connection.status == pq.ConnStatus.OK
         ):
             with contextlib.suppress(OSError):  # already gone, or not ours after all
-                os.kill(self.connection.backend_pid, signal.SIGCONT)
+                os.kill(self.backend, signal.SIGCONT)
         os._exit(0)
 
     def _begin(self, conninfo: str, role: str | None, wipe: bool, gated: bool, telling: bool) -> Message:
@@ -172,6 +176,10 @@ class _Worker:
             self.connection.nonblocking = 1
             self.connection.notice_handler = self._noticed
             self.numbered = self.telling = False
+            asked = self._run(_WHO)
+            if "ok" not in asked:
+                return asked
+            self.backend = asked["ok"][0]["pid"]
         elif wipe or self.connection.transaction_status != pq.TransactionStatus.IDLE:
             self._wipe()
         reply: Message = {"ok": []}
@@ -185,7 +193,7 @@ class _Worker:
         if "ok" in reply:
             quoted = '"' + role.replace('"', '""') + '"' if role else ""
             reply = self._run(f"SET ROLE {quoted}" if role else "RESET ROLE")
-        return {"ready": self.connection.backend_pid} if "ok" in reply else reply
+        return {"ready": self.backend} if "ok" in reply else reply
 
     def _reply(self, reply: Message) -> None:
         self._tell({**reply, **self.last_words} if "lost" in reply else reply)

@@ -30,6 +30,17 @@ def print_scenarios(scenarios: Sequence[Scenario]) -> None:
 
 def print_findings(findings: Sequence[tuple[str, bool, bool, str, str]]) -> None:
     """One row a finding, (name, ok, needed, detail, remedy), and a last line that says whether all is well."""
+    print_rows(findings)
+    console = plain_console()
+    missing = [name for name, ok, needed, *_ in findings if needed and not ok]
+    if missing:
+        console.print(f"Not ready: {', '.join(missing)}.", style="bold red", soft_wrap=True)
+    else:
+        console.print("Ready: harness run.", style="green")
+
+
+def print_rows(findings: Sequence[tuple[str, bool, bool, str, str]]) -> None:
+    """The rows alone."""
     console = plain_console()
     for name, ok, needed, detail, remedy in findings:
         style = "green" if ok else "bold red" if needed else "yellow"
@@ -37,8 +48,3 @@ def print_findings(findings: Sequence[tuple[str, bool, bool, str, str]]) -> None
         console.print(row, soft_wrap=True)
         if not ok and remedy:
             console.print(f"  {'':<12} → {remedy}", soft_wrap=True)
-    missing = [name for name, ok, needed, *_ in findings if needed and not ok]
-    if missing:
-        console.print(f"Not ready: {', '.join(missing)}.", style="bold red", soft_wrap=True)
-    else:
-        console.print("Ready: harness run.", style="green")

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from harness.errors import UsageError
 from harness.targets.protocol import Target
 
-__all__ = ["Target", "open_target"]
+__all__ = ["KINDS", "Target", "is_dsn", "open_target"]
+
+KINDS = "embedded, container[:IMAGE], postgresql://USER@HOST/DATABASE, service=NAME or env:NAME"
+_KEYWORDS = re.compile(r"\s*[a-z_]+\s*=")
+
+
+def is_dsn(spec: str) -> bool:
+    """Whether ``spec`` names a server that somebody else runs: by a URL, by libpq's keywords, by a variable."""
+    return spec.startswith(("postgresql://", "postgres://", "env:")) or _KEYWORDS.match(spec) is not None
 
 
 def open_target(spec: str = "embedded", *, pg_bin: Path | None = None) -> Target:
-    """The server that ``--target`` names: ``embedded``, ``postgresql://…`` or ``env:NAME`` (a variable with a DSN).
+    """The server that ``--target`` names: ``embedded``, ``container`` (of an image: ``container:postgres:17``),
+    ``postgresql://…`` or ``service=NAME`` (a DSN), or ``env:NAME`` (a variable with one).
 
     ``pg_bin``: the folder of the embedded server's programs. The caller closes the target. Raises `UsageError` for
     another spec, `TargetError` when the server does not start or answer; one line each, without passwords.
@@ -20,12 +30,16 @@ def open_target(spec: str = "embedded", *, pg_bin: Path | None = None) -> Target
         from harness.targets.embedded import EmbeddedTarget
 
         return EmbeddedTarget(pg_bin=pg_bin)
-    if spec.startswith(("postgresql://", "postgres://", "env:")):
+    kind, _, image = spec.partition(":")
+    if pg_bin is not None and (kind == "container" or is_dsn(spec)):
+        raise UsageError("--pg-bin goes with --target embedded only: another server has its own programs")
+    if kind == "container":
+        from harness.targets.container import ContainerTarget
+
+        return ContainerTarget(image)
+    if is_dsn(spec):
         from harness.targets.server import ServerTarget
 
-        if pg_bin is not None:
-            raise UsageError("--pg-bin goes with --target embedded only: another server has its own programs")
         return ServerTarget(spec)
     # Only the part before a colon: what follows may be a mistyped DSN with a password in it.
-    kind = spec.partition(":")[0]
-    raise UsageError(f"--target {kind!r} is not supported: give embedded, postgresql://USER@HOST/DATABASE or env:NAME")
+    raise UsageError(f"--target {kind!r} is not supported: give {KINDS}")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +17,19 @@ from psycopg import sql
 from harness.db import apply_script, connect, one_line
 from harness.errors import TargetError, UsageError
 from harness.model import Script
+from harness.targets.fitness import require_fit
+from harness.targets.marks import Mark, name_of, session_of
 from harness.targets.protocol import Target
+from harness.targets.roles import made_by, require_roles
 
 _APPLICATION = "refund-harness databases"
 _DESERTED_TIMEOUT_S = 2.0
+_LEAVING_S = 0.1
+"""How long a backend may take to leave when its client has."""
+# Those of others (an autovacuum worker) end by themselves, and may not be ended by everybody.
+_END_SESSIONS = """
+SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+WHERE datname = %s AND usename = current_user AND backend_type = 'client backend'"""
 Prepared = TypeVar("Prepared")
 
 
@@ -31,7 +38,7 @@ class Databases:
 
     Threads may share it. On a server that is not ours every database carries a comment that says whose it is, and
     `close` drops them all; on our own they vanish with the server. Raises `TargetError`, and `UsageError` when the
-    role may not create databases.
+    role may not create databases or the server will not do.
     """
 
     def __init__(self, target: Target) -> None:
@@ -44,6 +51,12 @@ class Databases:
         self._names: list[str] = []
         self._closed = False
         self._session = self._connected()
+        if not target.owned:
+            try:
+                require_fit(target, self._session)
+            except BaseException:
+                self._session.close()
+                raise
         # Copying files ends with a checkpoint: the faster way on a server of ours, an imposition on another's.
         by_copy = target.owned and self._session.info.server_version >= 150000
         self._strategy = sql.SQL(" STRATEGY file_copy" if by_copy else "")
@@ -57,13 +70,14 @@ class Databases:
         """The name of a database in which ``scripts`` were run, in order, each in a session of its own.
 
         Made once per content. ``roles`` must exist before: on our own server they are created, elsewhere their
-        absence is a `UsageError`, since roles would outlive the run. Nobody may be connected to a template while
+        absence is a `UsageError`, since roles would outlive the run, and so is that of roles which a script would
+        create. Nobody may be connected to a template while
         `clone` copies it. Raises `UserSqlError` when a script fails.
         """
         key = _content_hash(scripts, roles)
         with self._lock:
             if key not in self._templates:
-                self._require_roles(roles)
+                self._require_roles(roles, scripts)
                 self._templates[key] = self._install(scripts)
             return self._templates[key]
 
@@ -150,7 +164,9 @@ class Databases:
         return self._session
 
     def _connected(self) -> psycopg.Connection[Any]:
-        return connect(self._target.conninfo(self._target.maintenance_database), application_name=_APPLICATION)
+        conninfo = self._target.conninfo(self._target.maintenance_database)
+        name = _APPLICATION if self._target.owned else session_of(self._token)
+        return connect(conninfo, application_name=name)
 
     def _install(self, scripts: Sequence[Script]) -> str:
         name = self._create(sql.SQL(""))
@@ -168,35 +184,46 @@ class Databases:
     def _create(self, template: sql.Composable) -> str:
         with self._lock:
             self._count += 1
-            name = f"refund_harness_{self._token}_{self._count}"
-            statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+            name = name_of(self._token, self._count)
+            statement = sql.SQL("CREATE DATABASE {}{}{}").format(sql.Identifier(name), template, self._strategy)
             with self._said("create", name):
                 self._names.append(name)  # before: the answer may be lost, and the database there
-                self._conn.execute(statement + template + self._strategy)
-                if not self._target.owned:
-                    mark = f"refund-harness: disposable, of process {os.getpid()} on {socket.gethostname()}"
-                    comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
-                    self._conn.execute(comment.format(sql.Identifier(name), sql.Literal(mark)))
+                if self._target.owned:
+                    self._conn.execute(statement)
+                else:
+                    self._create_marked(name, statement)
         return name
 
-    def _require_roles(self, roles: Sequence[str]) -> None:
+    def _create_marked(self, name: str, statement: sql.Composed) -> None:
+        """Create a database with the mark that it is ours: sent together, so that a run that is killed meanwhile
+        leaves none without it."""
+        comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
+        with self._conn.pipeline():
+            self._conn.execute(statement)
+            self._conn.execute(comment.format(sql.Identifier(name), sql.Literal(str(Mark.own()))))
+
+    def _require_roles(self, roles: Sequence[str], scripts: Sequence[Script]) -> None:
+        if not self._target.owned:
+            require_roles(self._conn, (*roles, *made_by(scripts)), self._target.description)
+            return
         for role in roles:
-            if self._conn.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is not None:
-                continue
-            statement = sql.SQL("CREATE ROLE {}").format(sql.Identifier(role))
-            if not self._target.owned:
-                text = statement.as_string(self._conn)
-                raise UsageError(f"no role {role} on {self._target.description}: run {text} there")
-            # Somebody else on the same server of ours may be as quick.
-            with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-                self._conn.execute(statement)
+            if self._conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+                # Somebody else on the same server of ours may be as quick.
+                with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                    self._conn.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
 
     def _wait_until_deserted(self, name: str, timeout: float) -> None:
-        """Wait, for so many seconds at most, until no backend is in the database."""
-        deadline = time.monotonic() + timeout
-        while self._conn.execute("SELECT FROM pg_stat_activity WHERE datname = %s LIMIT 1", [name]).fetchone():
-            if time.monotonic() > deadline:
+        """Wait, for so many seconds at most, until no backend is in the database. A pooler keeps its sessions there:
+        on another's server they are ended after a while."""
+        begun = time.monotonic()
+        kept = not self._target.owned
+        while self._conn.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s LIMIT 1", [name]).fetchone():
+            passed = time.monotonic() - begun
+            if passed > timeout:
                 return
+            if kept and passed > _LEAVING_S:
+                self._conn.execute(_END_SESSIONS, [name])
+                kept = False
             time.sleep(0.001)
 
     @contextmanager

@@ -40,6 +40,7 @@ class EmbeddedTarget:
     """
 
     owned = True
+    at_hand = True
     description = "embedded"
     maintenance_database = "postgres"
 

@@ -11,7 +11,13 @@ class Target(Protocol):
 
     @property
     def owned(self) -> bool:
-        """The server is ours alone: its settings are, and its backends may get SIGSTOP and SIGCONT."""
+        """The server is ours alone, and goes with us: its settings are ours, and roles may be made there."""
+        ...
+
+    @property
+    def at_hand(self) -> bool:
+        """Its backends are processes of this machine that may get SIGSTOP and SIGCONT, so that it is a rule, and no
+        luck, who wakes first."""
         ...
 
     @property

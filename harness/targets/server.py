@@ -16,13 +16,16 @@ _MALFORMED = "not a valid connection string; in a password write @ as %40, / as 
 
 
 class ServerTarget:
-    """The server of a DSN ``postgresql://…``, or of the variable NAME for ``env:NAME``. Nothing of it is ours.
+    """The server of a DSN (``postgresql://…``, or ``service=NAME`` and other keywords as libpq has them), or of the
+    variable NAME for ``env:NAME``. Nothing of it is ours.
 
-    Connects once, to learn the version. Raises `UsageError` when there is no valid DSN, `TargetError` when the server
-    does not answer; neither text holds the password.
+    What the DSN leaves open comes from where libpq looks: service and password files, PG* variables. Connects once, to
+    learn the version. Raises `UsageError` when there is no valid DSN, `TargetError` when the server does not answer;
+    neither text holds the password.
     """
 
     owned = False
+    at_hand = False
 
     def __init__(self, spec: str) -> None:
         self._parameters = _parse(spec)
@@ -32,6 +35,9 @@ class ServerTarget:
             self.server_version = str(row[0]).split()[0]
             self.maintenance_database = conn.info.dbname
             self.description = _describe(conn.info.host, conn.info.port, conn.info.dbname)
+            if conn.info.password:
+                # A line of a password file may hold for one database only, and those to come have other names.
+                self._parameters["password"] = conn.info.password
 
     def conninfo(self, dbname: str) -> str:
         return make_conninfo("", **(self._parameters | {"dbname": dbname}))

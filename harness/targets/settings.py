@@ -65,6 +65,9 @@ DURABLE = {
 }
 """What a server overrides that is to survive a crash."""
 
+# What has to do with a folder of ours: its socket, and the small segments of the log in it.
+_NOT_IN_CONTAINERS = ("listen_addresses", "unix_socket_permissions", "min_wal_size", "max_wal_size")
+
 _SINCE = {
     # Without worker processes for I/O.
     18: {"io_method": "sync"},
@@ -78,6 +81,12 @@ def server_settings(major: int, *, socket_folder: str, overrides: Mapping[str, s
         if major >= since:
             chosen |= settings
     return chosen | {"unix_socket_directories": socket_folder} | dict(overrides)
+
+
+def container_settings() -> dict[str, str]:
+    """All settings for a server in a container of ours, whatever its version."""
+    ours = {name: value for name, value in _EVERYWHERE.items() if name not in _NOT_IN_CONTAINERS}
+    return ours | {"max_connections": "200"}  # a server in a container is asked for before the workers are counted
 
 
 def as_file(settings: Mapping[str, str]) -> str:

@@ -150,7 +150,10 @@ def test_a_role_without_createdb_learns_what_to_grant(target: EmbeddedTarget) ->
 def test_roles_are_not_made_on_another_ones_server(target: EmbeddedTarget) -> None:
     with (
         Databases(ServerTarget(_dsn(target, "t_maker"))) as made,
-        pytest.raises(UsageError, match=r'no role of_nobody on .*: run CREATE ROLE "of_nobody" there'),
+        pytest.raises(
+            UsageError,
+            match=r'no role of_nobody on .*: run CREATE ROLE "of_nobody"; GRANT "of_nobody" TO "t_maker" there',
+        ),
     ):
         made.template([TABLE], roles=["of_nobody"])
 

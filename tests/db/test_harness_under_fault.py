@@ -60,7 +60,7 @@ STRIKES: dict[str, tuple[Callable[[Command], None], str]] = {
     "observer": (_sessions(OBSERVER), LOST),
     "gatekeeper": (_sessions("application_name = '' AND query ~ 'pg_advisory'"), LOST),
     "restorer": (_sessions("application_name = 'refund-harness restorer'"), LOST),
-    "its_databases": (_sessions(f"application_name = 'refund-harness databases' OR {OBSERVER}"), LOST),
+    "its_databases": (_sessions(f"starts_with(application_name, 'refund-harness databases') OR {OBSERVER}"), LOST),
     "a_crash": (_crash, LOST),
 }
 """Scenario → what strikes it, and what is said then (in which words depends on what the run was at)."""

@@ -64,7 +64,11 @@ class TlsFront:
         await reader.readexactly(_SSL_REQUEST_BYTES)
         writer.write(b"S")
         await writer.drain()
-        await writer.start_tls(self._context)
+        try:
+            await writer.start_tls(self._context)
+        except OSError:  # the client does not trust the certificate
+            writer.transport.abort()
+            return
         server_reader, server_writer = await asyncio.open_unix_connection(self._server)
         try:
             await asyncio.gather(_pass(reader, server_writer), _pass(server_reader, writer))

@@ -1,0 +1,118 @@
+"""Removes what killed runs have left: run folders, containers, and databases on a server that is not ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from harness.db import connect, one_line
+from harness.errors import HarnessError, UsageError
+from harness.targets.account import server_account
+from harness.targets.docker import containers, docker_client
+from harness.targets.marks import PREFIX, Mark, session_of, token_of
+from harness.targets.places import run_places
+from harness.targets.protocol import Target
+from harness.targets.runfolder import leftovers, sweep
+
+_APPLICATION = "refund-harness clean"
+_DATABASES = """
+SELECT datname, coalesce(pg_catalog.shobj_description(oid, 'pg_database'), ''), pg_catalog.pg_get_userbyid(datdba),
+  pg_catalog.pg_has_role(datdba, 'USAGE')
+FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname::text, %s) ORDER BY datname"""
+_SESSIONS = "SELECT DISTINCT datname, application_name FROM pg_catalog.pg_stat_activity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """One thing that was found. ``kind``: ``database``, ``container`` or ``run folder``. ``said``: what became of it
+    and why, one line. ``ok``: false where it should have gone and did not."""
+
+    kind: str
+    said: str
+    ok: bool = True
+
+
+def clean_machine(*, dry_run: bool) -> list[Cleaned]:
+    """Run folders of this user's dead runs, their servers with them, and containers of this machine's."""
+    return [*_folders(dry_run), *_containers(dry_run)]
+
+
+def clean_server(target: Target, *, dry_run: bool) -> list[Cleaned]:
+    """Databases on ``target`` that have our name and our mark and that no living run uses; all others stay. Raises
+    `TargetError` when the server does not answer."""
+    done = []
+    with connect(target.conninfo(target.maintenance_database), application_name=_APPLICATION) as conn:
+        found = conn.execute(_DATABASES, [PREFIX]).fetchall()
+        sessions = conn.execute(_SESSIONS).fetchall()
+        for name, comment, owner, may in found:
+            if not (token := token_of(name)):
+                continue
+            reason = _reason_to_stay(token, comment, sessions) or ("" if may else f"it belongs to role {owner}")
+            done.append(_keep(name, reason) if reason else _drop(conn, name, Mark.read(comment), dry_run=dry_run))
+    return done
+
+
+def _reason_to_stay(token: str, comment: str, sessions: Sequence[tuple[Any, ...]]) -> str:
+    mark = Mark.read(comment)
+    if mark is None:
+        return "it has our name, but not our mark"
+    # Of a run that works on, one database may stand deserted: somebody is in another one, or makes them.
+    if any(token_of(datname or "") == token or name == session_of(token) for datname, name in sessions):
+        return "its run is connected"
+    return f"process {mark.pid} of this machine, which made it, lives" if mark.lives else ""
+
+
+def _keep(name: str, reason: str) -> Cleaned:
+    return Cleaned(kind="database", said=f"{name} stays: {reason}")
+
+
+def _drop(conn: psycopg.Connection[Any], name: str, mark: Mark | None, *, dry_run: bool) -> Cleaned:
+    assert mark is not None
+    whose = f"of process {mark.pid} on {mark.host}"
+    if dry_run:
+        return Cleaned(kind="database", said=f"{name} {whose} would be dropped")
+    try:
+        # Without FORCE: whoever has come meanwhile keeps it.
+        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+    except psycopg.Error as error:
+        refusal = one_line(error.diag.message_primary or str(error))
+        return Cleaned(kind="database", said=f"{name} {whose} could not be dropped: {refusal}", ok=False)
+    return Cleaned(kind="database", said=f"{name} {whose} dropped")
+
+
+def _folders(dry_run: bool) -> Iterator[Cleaned]:
+    account = server_account()
+    for place in run_places():
+        found = leftovers(place, account)
+        gone = [] if dry_run else sweep(place, account)
+        for path in found:
+            said = "would be removed" if dry_run else "removed" if path in gone else "could not be removed"
+            yield Cleaned(kind="run folder", said=f"{path} {said}", ok=dry_run or path in gone)
+
+
+def _containers(dry_run: bool) -> Iterator[Cleaned]:
+    try:
+        client = docker_client()
+        found = containers(client)
+    except UsageError:  # without the extra nobody has made any
+        return
+    except HarnessError as error:
+        yield Cleaned(kind="container", said=f"none looked for: {error}")
+        return
+    for left in found:
+        if not left.dead:
+            whose = f"process {left.owner.pid} on {left.owner.host}" if left.owner else "somebody else"
+            yield Cleaned(kind="container", said=f"{left.name} stays: it is of {whose}")
+        elif dry_run:
+            yield Cleaned(kind="container", said=f"{left.name} would be removed")
+        else:
+            try:
+                left.remove()
+                yield Cleaned(kind="container", said=f"{left.name} removed")
+            except HarnessError as error:
+                yield Cleaned(kind="container", said=f"{left.name}: {error}", ok=False)
+    client.client.close()

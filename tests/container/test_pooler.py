@@ -1,0 +1,90 @@
+"""A real pgbouncer: in session mode it will do, in the others it is refused in one line."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from elsewhere import databases_of, everything, settle
+from servers import within
+
+from harness.targets.account import server_account
+from harness.targets.embedded import EmbeddedTarget
+
+ROOT = Path(__file__).parents[2]
+PGBOUNCER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Iterator[EmbeddedTarget]:
+    with EmbeddedTarget(settings={"max_connections": "100"}) as server:
+        settle(server)
+        yield server
+
+
+@contextmanager
+def pooled(server: EmbeddedTarget, mode: str) -> Iterator[str]:
+    """A DSN by way of a pooler in that mode."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    file = server.folder / f"{mode}.ini"
+    (server.folder / "users").write_text('"supa" ""\n')
+    file.write_text(
+        f"[databases]\n* = host={server.folder} port=5432\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+        f"unix_socket_dir =\nauth_type = trust\nauth_file = {server.folder}/users\npool_mode = {mode}\n"
+        "max_client_conn = 100\ndefault_pool_size = 30\n"
+    )
+    account = server_account()
+    process = subprocess.Popen(
+        [PGBOUNCER, "-q", file], user=account.user, group=account.group, extra_groups=account.extra_groups,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    where = f"postgresql://supa@127.0.0.1:{port}/theirs"
+    try:
+        assert within(30, lambda: _answers(where))
+        yield where
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(where: str) -> bool:
+    try:
+        psycopg.connect(where).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _run(where: str, out: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", "run", "double_workers", "--schedules", "20"]
+    return subprocess.run(
+        [*command, "--target", where, "--out", str(out)],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_a_session_pooler_will_do(theirs: EmbeddedTarget, tmp_path: Path) -> None:
+    before = everything(theirs)
+    with pooled(theirs, "session") as where:
+        done = _run(where, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert databases_of(theirs) == []
+    assert everything(theirs) == before
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_the_other_poolers_are_refused(theirs: EmbeddedTarget, tmp_path: Path, mode: str) -> None:
+    with pooled(theirs, mode) as where:
+        done = _run(where, tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "behind a pooler that gives each transaction another session" in done.stderr

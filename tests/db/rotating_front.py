@@ -1,0 +1,121 @@
+"""A pooler in front of a server, small enough to read: each transaction gets whichever session comes next."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import threading
+from types import TracebackType
+from typing import Self
+
+from psycopg.conninfo import make_conninfo
+
+BOUND_S = 30
+_READY, _IDLE = ord("Z"), ord("I")
+_SSL_REQUEST = 80877103
+
+
+class RotatingFront:
+    """Listens on a free port of 127.0.0.1 while it is open. ``sessions``: how many it has at the Unix socket
+    ``server``. ``latest``: hands out the session that came back last, not the one that has waited longest."""
+
+    def __init__(self, server: str, *, sessions: int, latest: bool) -> None:
+        self._server, self._sessions, self._latest = server, sessions, latest
+        self._free: list[_Session] = []
+        self._made = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self.port = 0
+
+    def conninfo(self, conninfo: str) -> str:
+        """``conninfo`` of the server, by way of here."""
+        return make_conninfo(conninfo, host="127.0.0.1", port=self.port)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.port = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(BOUND_S)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result(BOUND_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _listen(self) -> int:
+        self._listening = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port: int = self._listening.sockets[0].getsockname()[1]
+        return port
+
+    async def _leave(self) -> None:
+        self._listening.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for session in self._free:
+            session.writer.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        startup = await _startup(reader)
+        while startup[4:8] == struct.pack("!i", _SSL_REQUEST):
+            writer.write(b"N")
+            startup = await _startup(reader)
+        try:
+            session = await self._take(startup)
+            writer.write(session.greeting)
+            self._free.append(session)
+            while data := await reader.read(65536):
+                session = await self._take(startup)
+                while not await session.answered(data, writer):
+                    data = await reader.read(65536)
+                self._free.append(session)
+        finally:
+            writer.transport.abort()
+
+    async def _take(self, startup: bytes) -> _Session:
+        if self._made < self._sessions:
+            self._made += 1
+            return await _Session.begun(self._server, startup)
+        return self._free.pop(-1 if self._latest else 0)
+
+
+class _Session:
+    """One of the server's. ``greeting``: what it said when it began."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        self.greeting = b""
+
+    @classmethod
+    async def begun(cls, server: str, startup: bytes) -> _Session:
+        session = cls(*await asyncio.open_unix_connection(server))
+        session.writer.write(startup)
+        while not session.greeting or session.last != _READY:
+            session.greeting += await session.message()
+        return session
+
+    async def message(self) -> bytes:
+        head = await self.reader.readexactly(5)
+        body = await self.reader.readexactly(struct.unpack("!i", head[1:])[0] - 4)
+        self.last = head[0]
+        return head + body
+
+    async def answered(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+        """Pass a client's message on, and all answers back; whether the session is in no transaction afterwards. A
+        client that goes away leaves its session as it is."""
+        if data[:1] in (b"X", b""):
+            return True
+        self.writer.write(data)
+        while True:
+            message = await self.message()
+            writer.write(message)
+            if message[0] == _READY:
+                return message[5] == _IDLE
+
+
+async def _startup(reader: asyncio.StreamReader) -> bytes:
+    length = await reader.readexactly(4)
+    return length + await reader.readexactly(struct.unpack("!i", length)[0] - 4)
