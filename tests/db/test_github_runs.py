@@ -42,9 +42,10 @@ def test_a_double_refund_is_on_the_page_of_the_job(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     done = check(tmp_path, GITHUB_ACTIONS="true", GITHUB_WORKSPACE=str(tmp_path.parent), GITHUB_STEP_SUMMARY=str(page))
     assert (done.returncode, done.stderr) == (1, "")
-    [command] = [line for line in done.stdout.splitlines() if line.startswith("::")]
-    place = f"{tmp_path.name}/refund.yaml"
-    assert command.startswith(f"::error file={place},line=1,title=refund%3A serial_equivalence::balance 6000; every")
+    command, notice = [line for line in done.stdout.splitlines() if line.startswith("::")]
+    place = f"{tmp_path.name}/refund.sql"
+    assert command.startswith(f"::error file={place},line=8,title=refund%3A serial_equivalence::balance 6000; every")
+    assert notice.startswith(f"::notice file={tmp_path.name}/refund.yaml,line=1,title=refund::")
     text = page.read_text()
     assert text.count("\n## ✗ 1 of 1 scenario shows a violation: refund.") == 1
     [again] = [line for line in text.splitlines() if line.startswith("harness replay ")]
