@@ -43,7 +43,6 @@ def test_a_double_refund_is_on_the_page_of_the_job(tmp_path: Path) -> None:
     done = check(tmp_path, GITHUB_ACTIONS="true", GITHUB_WORKSPACE=str(tmp_path.parent), GITHUB_STEP_SUMMARY=str(page))
     assert (done.returncode, done.stderr) == (1, "")
     command, notice = [line for line in done.stdout.splitlines() if line.startswith("::")]
-    # Line 4 of the body, where the old value is acted on, is line 8 of the file.
     place = f"{tmp_path.name}/refund.sql"
     assert command.startswith(f"::error file={place},line=8,title=refund%3A serial_equivalence::balance 6000; every")
     assert notice.startswith(f"::notice file={tmp_path.name}/refund.yaml,line=1,title=refund::")
