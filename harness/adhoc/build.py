@@ -12,6 +12,8 @@ from harness.sqltext.wants import first_call
 from harness.statements import make_statement, unique_names
 
 _ROW_MEANS = re.compile(r"^--\s*A row means:\s*(.*?)\.?\s*$", re.MULTILINE)
+_SERVERS = re.compile(r"set_config$|pg_")
+"""What calls begin with to say who asks (as an API's server does), or to lock; it tells nothing of what is checked."""
 
 
 def build(request: Request, install: Sequence[Script], *, strategy: str) -> Scenario:
@@ -53,11 +55,8 @@ def _worker(name: str, call: Asked) -> Worker:
 
 
 def _name(request: Request) -> str:
-    """After the first function that is called."""
-    for call in request.calls:
-        for piece in call.pieces:
-            if found := first_call(piece.text):
-                name = re.sub(r"[^A-Za-z0-9_]+", "_", found).strip("_")[:60]
-                if name and name[0].isascii() and name[0].isalpha():
-                    return name
-    return "check"
+    """After the first function that is called; one of the server's own only where there is no other."""
+    found = [first_call(piece.text) for call in request.calls for piece in call.pieces]
+    names = [re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")[:60] for name in found if name]
+    names = [name for name in names if name and name[0].isascii() and name[0].isalpha()]
+    return next((name for name in names if not _SERVERS.match(name)), names[0] if names else "check")

@@ -15,6 +15,9 @@ _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?"
 _NUMBERS = uuid.UUID(int=0)
 VOLATILE = re.compile(f"(?P<uuid>{_UUID})|(?P<time>{_TIME})")
 
+GENERATED = re.compile(r"\b(?:uuid|time)-\d+\b")
+"""A name that `Canonical` gave: in a sentence it would say nothing."""
+
 Sequences = Mapping[str, Mapping[str, str]]
 """As `Probe.sequence_columns` gives them."""
 

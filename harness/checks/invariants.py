@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from harness.checks.canonical import Canonical
+from collections.abc import Sequence
+
+from harness.checks.canonical import GENERATED, Canonical
 from harness.checks.protocol import Context
-from harness.model import CheckResult, Violation
+from harness.model import CheckResult, Json, Row, Violation
+
+_COLUMNS = 3
+_VALUE = 30
 
 
 def sql_invariants(context: Context) -> tuple[CheckResult, ...]:
@@ -15,8 +20,20 @@ def sql_invariants(context: Context) -> tuple[CheckResult, ...]:
         rows = tuple(Canonical().row(r) for r in found[script.name])
         violation = Violation(
             check=script.name,
-            message=script.about or f"the invariant {script.name} is broken",
+            message=script.about or f"the invariant {script.name} is broken{_shown(rows)}",
             witness=rows,
         )
         results.append(CheckResult(check=script.name, examined=1, violations=(violation,) if rows else ()))
     return tuple(results)
+
+
+def _shown(rows: Sequence[Row]) -> str:
+    """The first row, which is more than the bare name of a rule that nobody has put into words."""
+    plain = [(column, _text(value)) for column, value in (rows[0].items() if rows else ())]
+    told = [f"{column} {value}" for column, value in plain if len(value) <= _VALUE and not GENERATED.search(value)]
+    more = f" and {len(rows) - 1} more row{'s' if len(rows) > 2 else ''}" if len(rows) > 1 else ""
+    return f": {', '.join(told[:_COLUMNS])}{more}" if told else ""
+
+
+def _text(value: Json) -> str:
+    return "null" if value is None else " ".join(str(value).split())

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.checks.canonical import VOLATILE, Canonical, fingerprint, ranked, unranked
+from harness.checks.canonical import GENERATED, VOLATILE, Canonical, fingerprint, ranked, unranked
 from harness.checks.operations import Effect, Operation
 from harness.checks.protocol import Context
 from harness.model import CheckResult, EventKind, Execution, Ledger, Row, Statement, Violation, Worker
@@ -26,9 +25,6 @@ _TOGETHER = 4
 
 _RETRYABLE = ("40001", "40P01", "55P03", "57014", "25P02")
 """Refusals that a serial run cannot show and that lose nothing: serialization, deadlock, NOWAIT, cancel, aborted."""
-
-_GENERATED = re.compile(r"\b(?:uuid|time)-\d+\b")
-"""A name that `Canonical` gave: in a sentence it would say nothing."""
 
 Take = Mapping[str, tuple[Statement, ...]]
 Answers = Mapping[str, tuple[tuple[str, tuple[Row, ...]], ...]]
@@ -218,12 +214,12 @@ class _Judge:
                     continue
                 for column, value in row.items():
                     theirs = [o[i].get(column) for o in others]
-                    if isinstance(value, int | str) and value not in theirs and not _GENERATED.search(str(value)):
+                    if isinstance(value, int | str) and value not in theirs and not GENERATED.search(str(value)):
                         # Numbers before texts, and the shortest table first: balances before ledger rows and times.
                         rank = (not isinstance(value, int), len(rows), len(differences))
                         same = {c: v for c, v in row.items() if all(o[i].get(c) == v for o in others)}
                         witness = {
-                            "table": table, "row": {c: v for c, v in same.items() if not _GENERATED.search(str(v))},
+                            "table": table, "row": {c: v for c, v in same.items() if not GENERATED.search(str(v))},
                             "column": column, "ended": value, "serial": list(dict.fromkeys(theirs)),
                         }  # fmt: skip
                         sentence = f"{column} {value}; every serial order ends with {_or(theirs)}"
@@ -298,7 +294,7 @@ def _answers(found: Any) -> Answers:
 def _same_place(row: Row, other: Row) -> bool:
     """Whether the two rows are about the same thing: their first column, the key, says so."""
     [key, other_key] = [next(iter(r.items()), None) for r in (row, other)]
-    return key == other_key and not _GENERATED.search(str(key))
+    return key == other_key and not GENERATED.search(str(key))
 
 
 def _key_of(row: Row) -> Any:

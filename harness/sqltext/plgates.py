@@ -15,7 +15,7 @@ from harness.sqltext.describe import headline
 from harness.sqltext.footprints import before_scan, commit_footprint, reached, resolve
 from harness.sqltext.overlap import overlap_edits
 from harness.sqltext.plsyntax import Block, Branch, Part, PartKind, Stmt
-from harness.sqltext.routines import cursor_queries, touch_of_part
+from harness.sqltext.routines import cursor_queries, declared_queries, touch_of_part
 from harness.sqltext.sites import Sites
 from harness.sqltext.tokens import Edit
 from harness.sqltext.touch import Touch
@@ -34,6 +34,7 @@ class PlGates:
         self.edits: list[Edit] = []
         self._source, self._catalog, self._sites = source, catalog, sites
         self._cursors = cursor_queries(block)
+        self._declared = declared_queries(block)
         self._block(block, undoes=False, carried=Footprint())
 
     # ---------------------------------------------------------------------------------------------- statements
@@ -96,6 +97,9 @@ class PlGates:
     def _gate(self, statement: Stmt, touch: Touch, footprint: Footprint, *, undoes: bool, carried: Footprint) -> None:
         query = statement.parts[0] if statement.parts else None
         text = self._source[statement.at : _head_end(statement)]
+        if statement.kind == "open" and len(statement.parts) == 1 and statement.parts[0].text in self._declared:
+            # What it opens stands somewhere else, and is all that a reader wants to know.
+            text = f"{text.rstrip().removesuffix(';').rstrip()} FOR {self._declared[statement.parts[0].text]}"
         what = headline(statement.kind, query.text if query else text, touch)
         overlap: tuple[Edit, ...] = ()
         if statement.kind in _OVERLAPPING and query is not None and query.kind is PartKind.QUERY:

@@ -14,7 +14,7 @@ from harness.sqltext.touch import EVERYTHING, Touch
 from harness.sqltext.variables import SqlSyntaxError
 from harness.sqltext.walk import touch_of
 
-__all__ = ["cursor_queries", "touch_of_part", "touch_of_routine"]
+__all__ = ["cursor_queries", "declared_queries", "touch_of_part", "touch_of_routine"]
 
 
 @lru_cache(maxsize=4096)
@@ -66,6 +66,17 @@ def cursor_queries(block: Block) -> dict[str, Touch]:
             for part in statement.parts:
                 found[""] = found.get("", Touch()) | touch_of_part(part, {})
     return found
+
+
+def declared_queries(block: Block) -> dict[str, str]:
+    """Cursor → the query that its declaration binds it to; without those of a name that is declared twice."""
+    found: dict[str, list[str]] = {}
+    for statement in statements(block):
+        if isinstance(statement, Block):
+            for declaration in statement.declarations:
+                if declaration.cursor and declaration.parts:
+                    found.setdefault(declaration.name, []).append(declaration.parts[0].text)
+    return {name: queries[0] for name, queries in found.items() if len(queries) == 1}
 
 
 def touch_of_part(part: Part, cursors: dict[str, Touch]) -> Touch:

@@ -105,7 +105,9 @@ def test_a_call_that_changes_the_schema_gets_fresh_databases() -> None:
 @pytest.mark.parametrize(
     ("call", "name"),
     [("SELECT api.refund('j')", "refund"), ("UPDATE t SET i = 1", "check"), ('SELECT "Größe! x"()', "Gr_e_x"),
-     ("BEGIN; CALL pay(f()); COMMIT", "pay"), ('SELECT "1st"()', "check")],
+     ("BEGIN; CALL pay(f()); COMMIT", "pay"),
+     ("SELECT set_config('a.b', 'c', true); SELECT pay()", "pay"), ("SELECT pg_sleep(0)", "pg_sleep"),
+     ('SELECT "1st"()', "check")],
 )  # fmt: skip
 @pytest.mark.usefixtures("sql")
 def test_the_name_is_that_of_the_function(call: str, name: str) -> None:

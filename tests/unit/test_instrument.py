@@ -102,6 +102,23 @@ def test_sites_say_where_they_are_and_what_they_touch() -> None:
     assert {s.function for s in made.sites} == {"public.f()"}
 
 
+@pytest.mark.parametrize(
+    ("body", "texts"),
+    [
+        ("DECLARE k CURSOR FOR\n TABLE a; BEGIN OPEN k; CLOSE k; END", ["OPEN k FOR TABLE a"]),
+        ("DECLARE k CURSOR (n int) FOR SELECT FROM a WHERE x = n; BEGIN OPEN k(1); END", ["OPEN k(1)"]),
+        ("DECLARE k refcursor; BEGIN OPEN k FOR TABLE a; END", ["OPEN k FOR TABLE a"]),
+        (
+            "BEGIN DECLARE k CURSOR FOR TABLE a; BEGIN OPEN k; END; "
+            "DECLARE k CURSOR FOR TABLE b; BEGIN OPEN k; END; END",
+            ["OPEN k", "OPEN k"],
+        ),
+    ],
+)
+def test_who_opens_a_cursor_says_of_what(body: str, texts: list[str]) -> None:
+    assert [s.text for s in gated(body).sites] == texts
+
+
 def test_two_of_one_name_have_sites_of_different_names() -> None:
     one, two = (routine("BEGIN DELETE FROM a; END", head=head) for head in ("(int) RETURNS int", "(text) RETURNS int"))
     known = catalog(one, two)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,6 +159,24 @@ def test_every_row_of_an_invariant_is_a_witness_with_readable_ids() -> None:
     assert (good.verdict, good.check) == (OK, "good")
     assert (good.examined, bad.violations[0].message) == (1, "what a row of bad means")
     assert (bad.verdict, bad.violations[0].witness) == (BAD, ({"id": "uuid-1", "n": 1},))
+
+
+SHOWN: dict[str, tuple[tuple[dict[str, Any], ...], str]] = {
+    "one row": (({"id": 7, "credits": -1},), ": id 7, credits -1"),
+    "what says nothing is left out": (
+        ({"id": "5f1c1d5e-0000-4000-8000-00000000000a", "note": "x" * 31, "paid": None, "n": 2},), ": paid null, n 2"),
+    "two rows": (({"n": 1}, {"n": 2}), ": n 1 and 1 more row"),
+    "many": (({"a": 1, "b": 2, "c": 3, "d": 4},) * 3, ": a 1, b 2, c 3 and 2 more rows"),
+    "nothing to show": (({},), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "shown"), SHOWN.values(), ids=SHOWN.keys())
+def test_a_rule_without_words_shows_its_first_row(rows: tuple[dict[str, Any], ...], shown: str) -> None:
+    context = run("a x", invariants={"bad": rows})
+    bare = tuple(replace(script, about="") for script in context.scenario.invariants)
+    [result] = sql_invariants(replace(context, scenario=replace(context.scenario, invariants=bare)))
+    assert [v.message for v in result.violations] == [f"the invariant bad is broken{shown}"]
 
 
 OVERLAPS = {
