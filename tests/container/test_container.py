@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
-import psycopg
 import pytest
 from servers import within
 
+from harness.db import connect
 from harness.errors import TargetError, UsageError
 from harness.targets import open_target
 from harness.targets.cleaning import clean_machine
@@ -23,7 +24,9 @@ WHERE = f"container:{IMAGE}"
 
 
 def ours() -> list[Leftover]:
-    return containers(docker_client())
+    client = docker_client()
+    with closing(client.client):
+        return containers(client)
 
 
 def _command(out: Path, *more: str) -> list[str]:
@@ -33,7 +36,7 @@ def _command(out: Path, *more: str) -> list[str]:
 def test_it_is_ours_and_goes() -> None:
     with open_target(WHERE) as target:
         assert (target.owned, target.at_hand) == (True, False)
-        with psycopg.connect(target.conninfo(target.maintenance_database)) as conn:
+        with connect(target.conninfo(target.maintenance_database), application_name="test") as conn:
             settings = {
                 name: conn.execute(f"SHOW {name}".encode()).fetchone() for name in ("fsync", "deadlock_timeout")
             }
