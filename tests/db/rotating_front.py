@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -59,6 +60,11 @@ class RotatingFront:
             session.writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Whoever leaves while it waits for an answer is no error, nor is the end of the front itself.
+        with suppress(asyncio.CancelledError, asyncio.IncompleteReadError, OSError):
+            await self._serve(reader, writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         startup = await _startup(reader)
         while startup[4:8] == struct.pack("!i", _SSL_REQUEST):
             writer.write(b"N")
