@@ -6,6 +6,7 @@ import atexit
 import os
 import secrets
 import time
+from contextlib import closing
 from types import TracebackType
 from typing import Self
 
@@ -47,11 +48,11 @@ class ContainerTarget:
         self._password = secrets.token_hex(16)
         self._name = f"refund-harness-{secrets.token_hex(4)}"
         self._client = docker_client()
-        for left in containers(self._client):
-            if left.dead:
-                left.remove()
         atexit.register(self.close)
         try:
+            for left in containers(self._client):
+                if left.dead:
+                    left.remove()
             self._start()
             self.server_version = self._wait_until_it_answers()
         except BaseException:
@@ -99,15 +100,17 @@ class ContainerTarget:
             command += ["-c", f"{name}={value}"]
         with docker_answering():
             made = DockerContainer(self.image, name=self._name, ports=[_PORT], labels={LABEL: str(Mark.own())})
-            made.with_envs(POSTGRES_USER=_USER, POSTGRES_PASSWORD=self._password, POSTGRES_DB="postgres")
-            # The default 64 MB are for dynamic shared memory, which ours keeps with its data.
-            made.with_command(command).start()
-            self._host = made.get_container_host_ip()
-            try:
-                self._host_port = made.get_exposed_port(_PORT)
-            except NoSuchPortExposed:  # it has ended already, and its log says why
-                self._host_port = 0
-        self._container = made.get_wrapped_container()
+            with closing(made.get_docker_client().client):
+                made.with_envs(POSTGRES_USER=_USER, POSTGRES_PASSWORD=self._password, POSTGRES_DB=_USER)
+                # As on the embedded server: an image's own locale would sort differently.
+                made.with_env("POSTGRES_INITDB_ARGS", "--encoding=UTF8 --locale=C")
+                made.with_command(command).start()
+                self._host = made.get_container_host_ip()
+                try:
+                    self._host_port = made.get_exposed_port(_PORT)
+                except NoSuchPortExposed:  # it has ended already, and its log says why
+                    self._host_port = 0
+            self._container = self._client.client.containers.get(made.get_container_id())
 
     def _wait_until_it_answers(self) -> str:
         deadline = time.monotonic() + _PATIENCE_S

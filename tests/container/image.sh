@@ -20,7 +20,8 @@ if [ "$(id -u)" = 0 ]; then
 fi
 [ "$1" = postgres ] && shift
 printf '%s' "$POSTGRES_PASSWORD" >/tmp/password
-initdb -D $data -U "$POSTGRES_USER" --pwfile /tmp/password --auth-host scram-sha-256 --no-sync >/dev/null
+initdb -D $data -U "$POSTGRES_USER" --pwfile /tmp/password --auth-host scram-sha-256 --no-sync \
+  ${POSTGRES_INITDB_ARGS:-} >/dev/null
 echo "host all all all scram-sha-256" >>$data/pg_hba.conf
 if [ "$POSTGRES_DB" != postgres ]; then
   pg_ctl -D $data -w -o "-c listen_addresses=''" start >/dev/null

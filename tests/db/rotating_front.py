@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +23,7 @@ class RotatingFront:
     def __init__(self, server: str, *, sessions: int, latest: bool) -> None:
         self._server, self._sessions, self._latest = server, sessions, latest
         self._free: list[_Session] = []
-        self._made = 0
+        self._made: list[_Session] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self.port = 0
@@ -55,10 +56,15 @@ class RotatingFront:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for session in self._free:
+        for session in self._made:
             session.writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Whoever leaves while it waits for an answer is no error, nor is the end of the front itself.
+        with suppress(asyncio.CancelledError, asyncio.IncompleteReadError, OSError):
+            await self._serve(reader, writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         startup = await _startup(reader)
         while startup[4:8] == struct.pack("!i", _SSL_REQUEST):
             writer.write(b"N")
@@ -76,9 +82,11 @@ class RotatingFront:
             writer.transport.abort()
 
     async def _take(self, startup: bytes) -> _Session:
-        if self._made < self._sessions:
-            self._made += 1
-            return await _Session.begun(self._server, startup)
+        if len(self._made) < self._sessions:
+            session = _Session(*await asyncio.open_unix_connection(self._server))
+            self._made.append(session)
+            await session.begin(startup)
+            return session
         return self._free.pop(-1 if self._latest else 0)
 
 
@@ -89,13 +97,10 @@ class _Session:
         self.reader, self.writer = reader, writer
         self.greeting = b""
 
-    @classmethod
-    async def begun(cls, server: str, startup: bytes) -> _Session:
-        session = cls(*await asyncio.open_unix_connection(server))
-        session.writer.write(startup)
-        while not session.greeting or session.last != _READY:
-            session.greeting += await session.message()
-        return session
+    async def begin(self, startup: bytes) -> None:
+        self.writer.write(startup)
+        while not self.greeting or self.last != _READY:
+            self.greeting += await self.message()
 
     async def message(self) -> bytes:
         head = await self.reader.readexactly(5)

@@ -73,7 +73,7 @@ def test_pg_bin_that_the_account_cannot_run(open_folder: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["oracle", "EMBEDDED", "", "mysql://me:s3cret@host/db"])
 def test_an_unknown_target_is_bad_usage(spec: str) -> None:
-    with pytest.raises(UsageError, match=r"give embedded, postgresql://") as caught:
+    with pytest.raises(UsageError, match=r"give embedded, container\[:IMAGE\], postgresql://") as caught:
         open_target(spec)
     assert "s3cret" not in str(caught.value)
 
