@@ -184,7 +184,7 @@ class _Judge:
                 ]
                 ended, *serial = ([(_key_of(o[i]), o[i].get(column)) for i in differing] for o in (rows, *others))
                 texts = [", ".join(f"{key} {value}" for key, value in side) for side in (ended, *serial)]
-                if 1 < len(differing) <= _TOGETHER and ended not in serial and not any(map(_GENERATED.search, texts)):
+                if 1 < len(differing) <= _TOGETHER and ended not in serial and not any(map(GENERATED.search, texts)):
                     number = all(isinstance(value, int) for _, value in ended)
                     sentence = f"{column} {texts[0]}; every serial order ends with {_or(texts[1:], ' or with ')}"
                     found.append(((not number, len(differing), len(found)), sentence))
