@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from harness.cli_spec import EMBEDDED
+from harness.cli.spec import EMBEDDED
 from harness.spec.expected import difference
 from harness.spec.parse import read_spec
 from harness.spec.run import run_spec

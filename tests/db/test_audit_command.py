@@ -17,7 +17,7 @@ from audit_ledgers import CATCH_UP, PLANTS, uuid_of
 from audits import Ledgers, audited
 
 from harness.audit.mapping import read_mapping
-from harness.cli import _run as run
+from harness.cli.entry import run_command as run
 from harness.errors import UsageError
 from harness.report.audit_json import SCHEMA_FILE
 from harness.targets.databases import Databases

@@ -12,7 +12,7 @@ import pytest
 from level_plants import FILES
 
 from harness.campaign import Options, Silent
-from harness.cli import _run
+from harness.cli.entry import run_command
 from harness.driver.pool import WorkerPool
 from harness.model import LevelResult, ScenarioResult, Verdict
 from harness.replay import read_saved, replay, scenario_of
@@ -158,7 +158,7 @@ def test_the_shipped_refund_is_right_at_every_level(run: Run) -> None:
 def test_on_the_command_line(planted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = planted / "out"
     options = ["--isolation", f"{RC},{RR}", "--out", str(out)]
-    assert _run(["run", str(planted / "old_snapshot.yaml"), *options]) == 1
+    assert run_command(["run", str(planted / "old_snapshot.yaml"), *options]) == 1
     printed = capsys.readouterr().out
     assert "  READ COMMITTED (own)  ✓ pass       –" in printed
     assert "  REPEATABLE READ       ✗ violation  serial_equivalence" in printed
@@ -166,8 +166,8 @@ def test_on_the_command_line(planted: Path, capsys: pytest.CaptureFixture[str]) 
     assert [(r["level"], r["verdict"]) for r in scenario["isolation"]] == [(RC, "pass"), (RR, "violation")]
     saved = scenario["isolation"][1]["replay"]
     assert f"again harness replay {saved}" in printed
-    assert _run(["replay", saved, "--as-scenario", str(planted / "kept.yaml")]) == 2
+    assert run_command(["replay", saved, "--as-scenario", str(planted / "kept.yaml")]) == 2
     assert "key `isolation`" in capsys.readouterr().err
-    assert _run(["run", "two_terminals", "--isolation", "snapshot"]) == 2
+    assert run_command(["run", "two_terminals", "--isolation", "snapshot"]) == 2
     error = "harness: --isolation: unknown 'snapshot'; known: read_committed, repeatable_read, serializable, all\n"
     assert capsys.readouterr().err == error

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.campaign import Options
-from harness.cli import _run, _summary
+from harness.cli.commands.replay import summary
+from harness.cli.entry import run_command
 from harness.model import Execution, Nearest, ScenarioResult
 from harness.replay import read_saved, replay, scenario_of
 from harness.run import SilentReporter, run_scenarios
@@ -96,8 +97,8 @@ orders: [auto]
     again = replay(saved, scenario_of(saved, path), target, times=1)
     assert (again.violations, again.reproduced, again.adapted) == ((), 0, False)
     assert choices(again.execution) == choices(right.execution)
-    assert _summary(again, saved, saved.server) == "violates nothing, as saved"
-    assert _run(["replay", str(path), "--as-scenario", str(tmp_path / "x.yaml")]) == 2
+    assert summary(again, saved, saved.server) == "violates nothing, as saved"
+    assert run_command(["replay", str(path), "--as-scenario", str(tmp_path / "x.yaml")]) == 2
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert "violates nothing" in said.err
@@ -198,4 +199,4 @@ orders: [auto]
     again = replay(saved, scenario_of(saved, path), target, times=1)
     assert (again.reproduced, again.adapted) == (1, True)
     assert {v.check for v in again.violations} >= {"paid_once"}
-    assert _summary(again, saved, saved.server).startswith("violated nothing when it was saved (adapted")
+    assert summary(again, saved, saved.server).startswith("violated nothing when it was saved (adapted")

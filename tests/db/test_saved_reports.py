@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli_report_command import rebuild
+from harness.cli.rebuilding import rebuild
 from harness.errors import UsageError
 from harness.report.saved import read_run
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from spec_runs import EXPECTED, SPECS, expected
 
-from harness.cli_spec import Asked, run_specs
+from harness.cli.spec import Asked, run_specs
 from harness.errors import UsageError
 from harness.targets.embedded import EmbeddedTarget
 

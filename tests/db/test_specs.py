@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from spec_runs import NAMES, expected, printed, text
 
-from harness.cli_spec import EMBEDDED
+from harness.cli.spec import EMBEDDED
 from harness.driver.observer import Observer
 from harness.errors import TargetError, UsageError
 from harness.spec import printing, run, waits

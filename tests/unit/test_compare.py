@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import samples
 
-from harness.cli_report_command import compared
+from harness.cli.rebuilding import compared
 from harness.errors import UsageError
 from harness.model import RunResult, Verdict
 from harness.report.compare import Change, Kind, compare

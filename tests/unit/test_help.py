@@ -11,7 +11,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.cli_ending import speak_what_is_understood
+from harness.cli.ending import speak_what_is_understood
 from harness.report.listing import print_findings
 
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]

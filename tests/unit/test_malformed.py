@@ -13,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed import CASES, GOOD, SELECT, change
 
-from harness import cli, targets
+from harness import targets
+from harness.cli import entry
 from harness.errors import ScenarioError
 from harness.scenario import load_scenario
 
@@ -66,7 +67,7 @@ def test_the_command_says_one_line_and_starts_nothing(
     monkeypatch.chdir(tmp_path)
     content, line, column, _ = CASES[case]
     write(tmp_path, content)
-    assert cli._run(["run", "scenario.yaml"]) == 2
+    assert entry.run_command(["run", "scenario.yaml"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert re.fullmatch(rf"harness: scenario\.yaml:{line}:{column}: [^\n]+\n", err), err
@@ -176,7 +177,7 @@ def test_a_file_name_of_control_characters_stays_one_clean_line(
 ) -> None:
     path = tmp_path / "a\x1b[31m\nb.yaml"
     path.write_text("hello\n")
-    assert cli._run(["run", str(path)]) == 2
+    assert entry.run_command(["run", str(path)]) == 2
     assert capsys.readouterr().err.endswith(
         r"a\x1b[31m\nb.yaml:1:1: a scenario is a mapping with `version`, `name` and `workers`" + "\n"
     )

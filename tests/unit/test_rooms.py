@@ -89,22 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "spec": {"errors", "files", "model", "sqltext", "patience", "db", "schedule", "driver", "checks"},
     "regression": {"errors", "files", "model", "scenario", "schedule", "report"},
 }
-WIRING = {
-    "api",
-    "cli",
-    "cli_audit",
-    "cli_doctor",
-    "cli_ending",
-    "cli_explain",
-    "cli_mutants",
-    "cli_report",
-    "cli_report_command",
-    "cli_soak",
-    "cli_spec",
-    "pytest_plugin",
-    "__main__",
-    "__init__",
-}
+WIRING = {"api", "cli", "pytest_plugin", "__main__", "__init__"}
 
 
 def room_of(module: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 import samples
 from test_results_schema import whole
 
-from harness.cli_report import reported
+from harness.cli.reporting import reported
 from harness.errors import UsageError
 from harness.model import HeldLock, Moment, Nearest, Reason, ReasonKind, RunResult, SessionMoment, SessionState, Source
 from harness.model import Story as Told

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli_soak import Asked, read_faults, soak_options
+from harness.cli.soak import Asked, read_faults, soak_options
 from harness.errors import UsageError
 from harness.model import Json, Scenario
 from harness.scenario import load_scenario

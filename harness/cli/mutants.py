@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli_report import tried
+from harness.cli.reporting import tried
 from harness.errors import SaveError, UsageError
 from harness.mutation import BASELINES, PLAIN
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli_report import remove_empty, tried
+from harness.cli.reporting import remove_empty, tried
 from harness.errors import UsageError
 
 if TYPE_CHECKING:

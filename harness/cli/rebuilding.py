@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from harness.cli_report import can_be_written, write_pages
+from harness.cli.reporting import can_be_written, write_pages
 from harness.errors import UsageError
 
 

@@ -1,0 +1,94 @@
+"""`harness check`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.app import app
+from harness.cli.options import (
+    Budget,
+    Call,
+    CallAs,
+    Invariant,
+    Out,
+    PgBin,
+    Quiet,
+    Role,
+    Seed,
+    Setup,
+    Target,
+    Verbose,
+    Workers,
+    one_of,
+    request_of,
+)
+from harness.cli.reporting import Keep, can_be_written, reported
+
+if TYPE_CHECKING:
+    from harness.model import RunResult
+
+
+@app.command(short_help="Check any function, without a scenario file")
+def check(
+    sql: Annotated[list[str], typer.Option(metavar="FILE|DIR", help="SQL to install, in order")],
+    call: Call = None,
+    call_as: CallAs = None,
+    setup: Setup = None,
+    role: Role = None,
+    workers: Workers = None,
+    invariant: Invariant = None,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="write it as a scenario file")] = None,
+    target: Target = "embedded",
+    pg_bin: PgBin = None,
+    strategy: Annotated[str | None, typer.Option(metavar="NAME", help="of the search, auto by default")] = None,
+    schedules: Annotated[int | None, typer.Option(metavar="N", min=1, help="executions, at most")] = None,
+    budget: Budget = None,
+    seed: Seed = 0,
+    jobs: Annotated[str, typer.Option(metavar="N|auto", help="there is one campaign only")] = "auto",
+    out: Out = Path("reports"),
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="also write results.json here")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write JUnit XML here")] = None,
+    require: Annotated[
+        str | None, typer.Option(metavar="exhausted", help="exit 3 unless the search was exhausted")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Check any function: SQL to install, calls to make at the same time, no scenario file."""
+    from harness.adhoc.announce import Announced
+    from harness.adhoc.check import check_on
+    from harness.campaign import STRATEGIES, Options
+    from harness.report.console import plain_console
+    from harness.report.folder import new_run_folder
+    from harness.report.terminal import ConsoleReporter
+    from harness.run import default_jobs, run_scenarios, with_budget
+    from harness.scenario import load_scenario
+    from harness.targets import open_target
+    from harness.targets.databases import Databases
+
+    one_of("--strategy", strategy, STRATEGIES)
+    one_of("--require", require, ("exhausted",))
+    can_be_written("--json", json)
+    can_be_written("--junit", junit)
+    count = default_jobs(jobs)
+    request = request_of(sql, call, call_as, setup, role, workers, invariant)
+    folder = new_run_folder(out)
+    options = Options(
+        seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
+    )
+    reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
+
+    def go(keep: Keep) -> RunResult:
+        with open_target(target, pg_bin=pg_bin) as server:
+            within = with_budget(options, budget)
+            with Databases(server) as databases:
+                ready = check_on(server, request, databases, file=save, folder=folder)
+            scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
+            announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
+            return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep)
+
+    return reported(go, folder, json, junit, reporter)

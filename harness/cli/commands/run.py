@@ -1,0 +1,88 @@
+"""`harness run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.app import app
+from harness.cli.options import Budget, Out, PgBin, Quiet, Seed, Target, Verbose, one_of
+from harness.cli.reporting import Keep, can_be_written, reported
+
+if TYPE_CHECKING:
+    from harness.model import RunResult
+
+
+@app.command(short_help="Run scenarios and report what they show")
+def run(
+    scenario: Annotated[
+        list[str] | None, typer.Argument(metavar="SCENARIO", help="files, folders or names; default: scenarios/")
+    ] = None,
+    target: Target = "embedded",
+    pg_bin: PgBin = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="for searches: auto, exhaustive, preemption_bounded, pct, random_walk, draw, free_running",
+        ),
+    ] = None,
+    schedules: Annotated[int | None, typer.Option(metavar="N", min=1, help="executions per search, at most")] = None,
+    budget: Budget = None,
+    seed: Seed = 0,
+    jobs: Annotated[str, typer.Option(metavar="N|auto", help="campaigns at a time; auto: one per processor")] = "auto",
+    out: Out = Path("reports"),
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="also write results.json here")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write JUnit XML here")] = None,
+    require: Annotated[
+        str | None, typer.Option(metavar="exhausted", help="exit 3 unless every search was exhausted")
+    ] = None,
+    faults: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND,…|all",
+            help="at every point of every worker, each followed by a retry: crash, run_on, terminate, cancel, reset, "
+            "lost_answer, sigterm, idle_timeout, statement_timeout, lock_timeout, lost_request, torn_request, "
+            "lost_ack, black_hole; not among all, on the embedded server alone: "
+            "backend_crash, server_crash",
+        ),
+    ] = None,
+    isolation: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL,…|all", help="also at other levels: read_committed, repeatable_read, serializable"),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Run scenarios: every interleaving they name, checked, with a report."""
+    from harness.campaign import STRATEGIES, Options
+    from harness.report.folder import new_run_folder
+    from harness.report.terminal import ConsoleReporter
+    from harness.run import default_jobs, run_scenarios, with_budget
+    from harness.scenario.faults import parse_faults
+    from harness.scenario.find import find_scenarios, load_all
+    from harness.scenario.levels import parse_levels
+    from harness.targets import open_target
+
+    one_of("--strategy", strategy, STRATEGIES)
+    one_of("--require", require, ("exhausted",))
+    can_be_written("--json", json)
+    can_be_written("--junit", junit)
+    count = default_jobs(jobs)
+    struck = parse_faults(faults) if faults is not None else ()
+    levels = parse_levels(isolation) if isolation is not None else ()
+    scenarios = load_all(find_scenarios(scenario or []))
+    folder = new_run_folder(out)
+    options = Options(
+        seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder,
+        faults=struck, levels=levels,
+    )  # fmt: skip
+    reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
+
+    def go(keep: Keep) -> RunResult:
+        with open_target(target, pg_bin=pg_bin) as server:
+            return run_scenarios(scenarios, server, with_budget(options, budget), reporter, jobs=count, keep=keep)
+
+    return reported(go, folder, json, junit, reporter)
