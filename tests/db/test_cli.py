@@ -141,7 +141,7 @@ def test_an_environment_that_fails_is_4(tmp_path: Path) -> None:
     [
         (["run", "--no-such-option"], "No such option"),
         (["run", "doubel_workers"], "did you mean 'double_workers'"),
-        (["run", "double_workers", "--target", "mysql"], "embedded, postgresql://"),
+        (["run", "double_workers", "--target", "mysql"], "embedded, container[:IMAGE], postgresql://"),
         (["run", "double_workers", "--strategy", "exhaustiv"], "did you mean 'exhaustive'"),
         (["run", "double_workers", "--require", "luck"], "--require: unknown 'luck'"),
         (["run", "double_workers", "--jobs", "many"], "--jobs takes a number"),
