@@ -34,7 +34,7 @@ MEANS = {
     Verdict.ERROR: "The harness or its environment failed, so this says nothing about the functions under test.",
 }
 
-KNOWN = "No rule was broken but where a scenario documents that it is. How far that went stands beside each scenario."
+KNOWN = "No rule was broken, except where a scenario documents it. How far each scenario went stands beside it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
