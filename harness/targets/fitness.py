@@ -13,6 +13,8 @@ from harness.targets.protocol import Target
 OLDEST = 14
 _APPLICATION = "refund-harness look"
 _PID = "SELECT pg_catalog.pg_backend_pid()"
+_TURNS = 8
+"""So often the sessions behind two connections are looked at."""
 
 
 def require_fit(target: Target, conn: psycopg.Connection[Any]) -> None:
@@ -34,7 +36,8 @@ def _changes_backends(target: Target, conn: psycopg.Connection[Any]) -> bool:
     """Whether one connection is not one backend.
 
     A pooler that hands out its sessions in turn shows in two transactions of one connection; one that hands out the
-    latest again, or has a single one, gives a second connection the backend that the first still thinks its own.
+    latest again, or has a single one, gives a second connection the backend that the first still thinks its own: not
+    always at once, since it may have an answer on its way before it has the session back.
     """
     before, again = _backend(conn), _backend(conn)
     if before != again:
@@ -45,8 +48,13 @@ def _changes_backends(target: Target, conn: psycopg.Connection[Any]) -> bool:
         return False
     with second as other:
         try:
-            with other.transaction():
-                return _backend(other) == before or _backend(conn) != before
+            for _ in range(_TURNS):
+                with other.transaction():
+                    if _backend(other) == before or _backend(conn) != before:
+                        return True
+                if _backend(conn) != before:  # the one that the other has just given back
+                    return True
+            return False
         except psycopg.errors.ProtocolViolation:  # the pooler gives each statement another session, and says so
             return True
 
