@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from harness.db import connect
+from harness.driver.pool import WorkerPool
 from harness.errors import HarnessError
 from harness.model import Script
 from harness.targets.account import server_account
@@ -53,6 +54,13 @@ def target() -> Iterator[EmbeddedTarget]:
 def databases(target: EmbeddedTarget) -> Iterator[Databases]:
     """Templates and clones on `target`."""
     with Databases(target) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[WorkerPool]:
+    """Worker processes of a module's tests."""
+    with WorkerPool() as made:
         yield made
 
 

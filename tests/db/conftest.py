@@ -1,4 +1,4 @@
-"""Folders that a server's account may enter, and Python children that start servers there."""
+"""Controllers; folders that a server's account may enter, and Python children that start servers there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 from plain_python import OURS, PlainPython, copied_python
+from plans import TABLES
 from servers import CHILD, Child
+
+from harness.driver.controller import Controller
+from harness.driver.pool import WorkerPool
+from harness.model import Script
+from harness.targets.databases import Databases
+from harness.targets.embedded import EmbeddedTarget
 
 
 def _made_folder(mode: int) -> Path:
@@ -37,6 +44,23 @@ def plain_python() -> Iterator[PlainPython]:
     path = _made_folder(0o755)
     yield copied_python(path)
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def tables() -> str:
+    """What is installed where `controller` is; a module may say otherwise."""
+    return TABLES
+
+
+@pytest.fixture(scope="module")
+def controller(target: EmbeddedTarget, databases: Databases, pool: WorkerPool, tables: str) -> Iterator[Controller]:
+    """A controller of a module's own database."""
+    name = databases.clone(databases.template([Script(name="tables", text=tables)]))
+    made = Controller(pool, target.conninfo(name), owned=True)
+    yield made
+    made.close()
+    pool.disconnect()
+    databases.drop(name)
 
 
 @pytest.fixture

@@ -4,62 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import threading
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
-from psycopg.conninfo import make_conninfo
+from front import Front
 
-BOUND_S = 30
 _READY, _IDLE = ord("Z"), ord("I")
 _SSL_REQUEST = 80877103
 
 
-class RotatingFront:
-    """Listens on a free port of 127.0.0.1 while it is open. ``sessions``: how many it has at the Unix socket
-    ``server``. ``latest``: hands out the session that came back last, not the one that has waited longest."""
+class RotatingFront(Front):
+    """``sessions``: how many it has at the Unix socket ``server``. ``latest``: hands out the session that came
+    back last, not the one that has waited longest."""
 
     def __init__(self, server: str, *, sessions: int, latest: bool) -> None:
+        super().__init__()
         self._server, self._sessions, self._latest = server, sessions, latest
         self._free: list[_Session] = []
         self._made: list[_Session] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self.port = 0
 
-    def conninfo(self, conninfo: str) -> str:
-        """``conninfo`` of the server, by way of here."""
-        return make_conninfo(conninfo, host="127.0.0.1", port=self.port)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.port = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(BOUND_S)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result(BOUND_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _listen(self) -> int:
-        self._listening = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        port: int = self._listening.sockets[0].getsockname()[1]
-        return port
-
-    async def _leave(self) -> None:
-        self._listening.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def left(self) -> None:
         for session in self._made:
             session.writer.transport.abort()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Whoever leaves while it waits for an answer is no error, nor is the end of the front itself.
         with suppress(asyncio.CancelledError, asyncio.IncompleteReadError, OSError):
             await self._serve(reader, writer)

@@ -27,12 +27,6 @@ from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
-
-
 @pytest.fixture
 def system(tmp_path: Path) -> Path:
     return write_system(tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -17,20 +16,14 @@ from harness.driver.controller import Controller
 from harness.driver.names import Names
 from harness.driver.plan import Watch
 from harness.driver.pool import WorkerPool
-from harness.model import Event, EventKind, Script
+from harness.model import Event, EventKind
 from harness.strategies.fixed import Fixed
-from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
 
 @pytest.fixture(scope="module")
-def controller(target: EmbeddedTarget, databases: Databases) -> Iterator[Controller]:
-    name = databases.clone(databases.template([Script(name="tables", text=TABLES)]))
-    with WorkerPool() as pool:
-        made = Controller(pool, target.conninfo(name), owned=True)
-        yield made
-        made.close()
-    databases.drop(name)
+def tables() -> str:
+    return TABLES
 
 
 def deadlocks(controller: Controller, case: str, watch: Watch, number: int = 0) -> list[Event]:

@@ -85,12 +85,6 @@ def scenario(**calls: tuple[str, ...]) -> Scenario:
 BOTH = scenario(refund=("SELECT refund()",), closing=("SELECT close_account()",))
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
-
-
 Open = Callable[[Scenario], Stages]
 
 

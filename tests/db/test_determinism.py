@@ -8,25 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from plans import TABLES, plan, words
+from plans import plan, words
 from races import ALL, MANY
 
 from harness.driver.controller import Controller
-from harness.driver.pool import WorkerPool
-from harness.model import EventKind, Script
+from harness.model import EventKind
 from harness.strategies.fixed import Fixed
-from harness.targets.databases import Databases
-from harness.targets.embedded import EmbeddedTarget
-
-
-@pytest.fixture(scope="module")
-def controller(target: EmbeddedTarget, databases: Databases) -> Iterator[Controller]:
-    name = databases.clone(databases.template([Script(name="tables", text=TABLES)]))
-    with WorkerPool() as pool:
-        made = Controller(pool, target.conninfo(name), owned=True)
-        yield made
-        made.close()
-    databases.drop(name)
 
 
 @pytest.fixture

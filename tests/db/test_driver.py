@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from plans import TABLES, kinds, order, plan, rows, words, worker
+from plans import kinds, order, plan, rows, words, worker
 
 from harness.driver.controller import Controller
 from harness.driver.pool import WorkerPool
 from harness.errors import DriverError, UserSqlError
-from harness.model import EventKind, Execution, OnSigterm, Script, Statement, Worker
+from harness.model import EventKind, Execution, OnSigterm, Statement, Worker
 from harness.strategies.fixed import Fixed
 from harness.strategies.random_walk import RandomWalk
-from harness.targets.databases import Databases
-from harness.targets.embedded import EmbeddedTarget
 
 UPDATE = "UPDATE t SET v = v || '{}' WHERE id = 1"
 HOLDER = worker("a", "BEGIN", UPDATE.format("a"), "COMMIT")
 WAITER = worker("b", UPDATE.format("b"))
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def controller(target: EmbeddedTarget, databases: Databases, pool: WorkerPool) -> Iterator[Controller]:
-    name = databases.clone(databases.template([Script(name="tables", text=TABLES)]))
-    made = Controller(pool, target.conninfo(name), owned=True)
-    yield made
-    made.close()
-    pool.disconnect()
-    databases.drop(name)
 
 
 def execute(controller: Controller, steps: str, *workers: Worker) -> Execution:

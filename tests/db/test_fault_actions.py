@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from plans import TABLES, kinds, plan, rows, worker
+from plans import kinds, plan, rows, worker
 
 from harness.driver.controller import Controller
-from harness.driver.pool import WorkerPool
 from harness.model import (
     Action,
     Choice,
@@ -17,13 +14,10 @@ from harness.model import (
     Execution,
     Order,
     OrderStep,
-    Script,
     Worker,
 )
 from harness.strategies.fixed import Fixed
 from harness.strategies.replay import Replay
-from harness.targets.databases import Databases
-from harness.targets.embedded import EmbeddedTarget
 
 UPDATE = "UPDATE t SET v = v || '{}' WHERE id = 1"
 HOLDER = worker("a", "BEGIN", UPDATE.format("a"), "COMMIT")
@@ -35,17 +29,6 @@ FAULTS = {
     "run_on": Action.RUN_ON,
     "idle_timeout": Action.IDLE,
 }
-
-
-@pytest.fixture(scope="module")
-def controller(target: EmbeddedTarget, databases: Databases) -> Iterator[Controller]:
-    name = databases.clone(databases.template([Script(name="tables", text=TABLES)]))
-    with WorkerPool() as pool:
-        made = Controller(pool, target.conninfo(name), owned=True)
-        yield made
-        made.close()
-        pool.disconnect()
-    databases.drop(name)
 
 
 def execute(controller: Controller, steps: str, *workers: Worker) -> Execution:

@@ -50,12 +50,6 @@ END $$;
 OpenStage = Callable[..., Stage]
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
-
-
 @pytest.fixture
 def stage(target: EmbeddedTarget, databases: Databases, pool: WorkerPool) -> Iterator[OpenStage]:
     """``stage(w1=["SELECT one('x')"], …)``: workers from their statements."""

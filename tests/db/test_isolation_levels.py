@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,6 @@ ALL = parse_levels("all")
 RED, GREEN = Verdict.VIOLATION, Verdict.PASS
 RC, RR, SER = "read_committed", "repeatable_read", "serializable"
 Run = Callable[..., ScenarioResult]
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
 
 
 @pytest.fixture

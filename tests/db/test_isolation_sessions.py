@@ -20,12 +20,6 @@ LEVEL = Script(name="level", text="CREATE FUNCTION level() RETURNS text LANGUAGE
 OpenStage = Callable[..., Stage]
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
-
-
 @pytest.fixture
 def stage(target: EmbeddedTarget, databases: Databases, pool: WorkerPool) -> Iterator[OpenStage]:
     """``stage(level, *statements, inside)``: one worker."""

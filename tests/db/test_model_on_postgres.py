@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,6 @@ def calls(draw: st.DrawFn) -> Spec:
 
 
 sequences = st.lists(st.tuples(calls(), roles), min_size=1, max_size=8)
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
 
 
 def written(path: Path, **spec: Any) -> Scenario:

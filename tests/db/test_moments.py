@@ -3,17 +3,15 @@ execution and changes none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from plans import TABLES, order, plan, words, worker
+from plans import order, plan, words, worker
 from races import FEW, MANY, append, holder, insert, locker
 
 from harness.driver.controller import Controller
 from harness.driver.names import Names
 from harness.driver.plan import Plan
-from harness.driver.pool import WorkerPool
 from harness.model import (
     Action,
     Choice,
@@ -21,29 +19,16 @@ from harness.model import (
     Moment,
     Order,
     OrderStep,
-    Script,
     SessionMoment,
     SessionState,
     Worker,
 )
 from harness.strategies.fixed import Fixed
-from harness.targets.databases import Databases
-from harness.targets.embedded import EmbeddedTarget
 
 ROW = HeldLock(kind="row", on="t (id 1)", mode="", granted=True)
 AWAITED = HeldLock(kind="row", on="t (id 1)", mode="ExclusiveLock", granted=False)
 WRITES = HeldLock(kind="table", on="t", mode="RowExclusiveLock", granted=True)
 HOLDER, WAITER = holder(append("a", 1)), worker("b", append("b", 1))
-
-
-@pytest.fixture(scope="module")
-def controller(target: EmbeddedTarget, databases: Databases) -> Iterator[Controller]:
-    name = databases.clone(databases.template([Script(name="tables", text=TABLES)]))
-    with WorkerPool() as pool:
-        made = Controller(pool, target.conninfo(name), owned=True)
-        yield made
-        made.close()
-    databases.drop(name)
 
 
 def looked(controller: Controller, made: Plan, steps: Order) -> list[Moment]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from plans import TABLES, kinds, order, plan, rows, worker
+from plans import kinds, order, plan, rows, worker
 
 from harness.campaign import Options
 from harness.checks.operations import Effect, operations
@@ -27,22 +26,6 @@ from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def controller(target: EmbeddedTarget, databases: Databases, pool: WorkerPool) -> Iterator[Controller]:
-    name = databases.clone(databases.template([Script(name="tables", text=TABLES)]))
-    made = Controller(pool, target.conninfo(name), owned=True)
-    yield made
-    made.close()
-    pool.disconnect()
-    databases.drop(name)
 
 
 # ----------------------------------------------------------------------------------------------- shipped scenarios

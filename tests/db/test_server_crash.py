@@ -96,12 +96,6 @@ def in_memory() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
-
-
 @contextmanager
 def struck_stage(path: Path, target: EmbeddedTarget, pool: WorkerPool) -> Iterator[tuple[Stage, list[str]]]:
     """A stage on which ``original`` is struck and retried; and the steps that it takes alone."""

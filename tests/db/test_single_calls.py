@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,12 +30,6 @@ REFUND = (MIGRATIONS / "migration_atomic_job_refund.sql").read_text()
 BALANCES = (MIGRATIONS / "03_balance_functions.sql").read_text()
 
 Run = Callable[..., ScenarioResult]
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
 
 
 @pytest.fixture

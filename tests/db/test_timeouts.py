@@ -76,12 +76,6 @@ UPDATE = "UPDATE a SET n = n + 10"
 OpenStage = Callable[..., Stage]
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
-
-
 @pytest.fixture
 def stage(target: EmbeddedTarget, databases: Databases, pool: WorkerPool) -> Iterator[OpenStage]:
     """``stage(w=["SELECT adds()"], …)``: workers from their statements, held inside functions."""

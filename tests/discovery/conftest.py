@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,6 @@ from harness.scenario import load_scenario
 from harness.stage import Stages
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool() as made:
-        yield made
 
 
 @pytest.fixture
