@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +30,7 @@ from harness.model import (
     Verdict,
     Violation,
 )
-from harness.nearest import nearest_passing
+from harness.nearest import with_nearest
 from harness.saving import save_counterexample, save_history, save_passing
 from harness.stage import Stage, Stages
 from harness.strategies.fixed import Fixed
@@ -132,15 +132,14 @@ class _Campaign:
     def _interleaving(self, index: int, interleaving: Order | Search) -> bool:
         """Execute one interleaving; True when the campaign is over."""
         stage = self.stages.of(interleaving)
+        limit = self._limit(interleaving)
         self.progress.interleaving_started(self.scenario.name, self._looking(index))
         if isinstance(interleaving, Follow):
             return self._follow(index, interleaving, stage)
         if isinstance(interleaving, Order):
             strategy: Strategy = Fixed(interleaving)
-            limit = 1
         else:
             name = self.options.strategy or interleaving.strategy
-            limit = self._limit(interleaving)
             workers = [w.name for w in self.scenario.workers]
             if name == FreeRunning.name:
                 return self._released(stage, limit)
@@ -303,17 +302,7 @@ class _Campaign:
             searched = not isinstance(interleaving, Order | Follow)
             target = expected & checks or {violations[0].check} if searched else set()
             found, replay = kept(stage, execution, order, violations, target, save)
-            tally.counterexamples.append(
-                Counterexample(
-                    scenario=self.scenario.name,
-                    execution=found.execution,
-                    violations=found.violations,
-                    replay=replay,
-                    without=tuple(sorted(found.without)),
-                    found_in=execution.schedule,
-                    story=found.story,
-                )
-            )
+            tally.counterexamples.append(found.example(self.scenario.name, replay, execution.schedule))
             if self.options.explain:
                 self._tell(found, index, stage)
         return not expected or expected <= known | checks
@@ -328,8 +317,7 @@ class _Campaign:
                 isolation=self.stages.isolation,
             )  # fmt: skip
 
-        story = replace(examples[-1].story, nearest=nearest_passing(stage, found, save))
-        examples[-1] = replace(examples[-1], story=story)
+        examples[-1] = with_nearest(examples[-1], stage, found, save)
 
 
 def conclude(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from harness.errors import SaveError
 
@@ -18,6 +20,14 @@ def write_atomically(path: Path, content: bytes) -> None:
         _write(path, content)
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``value`` as JSON for people and programs, in one step as `write_atomically` does. Raises `ValueError` for what
+    JSON cannot say (NaN)."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    # A lone surrogate has no UTF-8 form; Python's escape for it happens to be JSON's.
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
 def cannot_write(path: Path, error: OSError) -> SaveError:

@@ -11,7 +11,19 @@ from harness.checks import judge
 from harness.checks.ending import DEADLOCK
 from harness.driver.plan import Watch
 from harness.errors import DriverError, NondeterminismError
-from harness.model import UNTOLD, Action, Choice, Decision, Execution, Moment, Order, Schedule, Story, Violation
+from harness.model import (
+    UNTOLD,
+    Action,
+    Choice,
+    Counterexample,
+    Decision,
+    Execution,
+    Moment,
+    Order,
+    Schedule,
+    Story,
+    Violation,
+)
 from harness.shrink import shrink
 from harness.stage import Stage
 from harness.strategies.replay import Replay
@@ -28,6 +40,13 @@ class Found:
     violations: tuple[Violation, ...]
     without: frozenset[str] = frozenset()
     story: Story = UNTOLD
+
+    def example(self, scenario: str, replay: str, found_in: Schedule | None = None) -> Counterexample:
+        """For the report. ``scenario``: its name. ``replay``: path of the saved schedule."""
+        return Counterexample(
+            scenario=scenario, execution=self.execution, violations=self.violations, replay=replay,
+            without=tuple(sorted(self.without)), found_in=found_in, story=self.story,
+        )  # fmt: skip
 
 
 def confirmed(stage: Stage, execution: Execution, order: Order | None, violations: Sequence[Violation]) -> Found:

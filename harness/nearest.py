@@ -9,7 +9,7 @@ from itertools import islice, permutations
 from harness.checks import judge
 from harness.errors import DriverError, NondeterminismError
 from harness.found import Found
-from harness.model import DECLARED, Choice, Decision, Execution, Nearest
+from harness.model import DECLARED, Choice, Counterexample, Decision, Execution, Nearest
 from harness.stage import Stage
 from harness.strategies.otherwise import Otherwise
 from harness.strategies.protocol import Strategy
@@ -38,6 +38,13 @@ def nearest_passing(stage: Stage, found: Found, save: Callable[[Execution], str]
     finally:
         stage.leave_out(frozenset())
     return None if nearest is None else replace(nearest, replay=save(nearest.execution))
+
+
+def with_nearest(
+    example: Counterexample, stage: Stage, found: Found, save: Callable[[Execution], str]
+) -> Counterexample:
+    """``example``, which was made of ``found``, with what `nearest_passing` finds."""
+    return replace(example, story=replace(example.story, nearest=nearest_passing(stage, found, save)))
 
 
 def _nearest(stage: Stage, violating: Execution) -> Nearest | None:

@@ -36,6 +36,20 @@ class Written:
     copied: tuple[Path, ...] = ()
 
 
+def require_keepable(saved: SavedSchedule, file: Path) -> None:
+    """Raise `UsageError` where a new file cannot keep ``saved``, which stands in ``file``, or need not."""
+    if saved.retry:
+        raise UsageError(f"{file}: a fault and its retry are kept by the scenario's key `faults`, not by a new file")
+    if saved.isolation:
+        raise UsageError(
+            f"{file}: another isolation level is kept by the scenario's key `isolation`, not by a new file"
+        )
+    if saved.case:
+        raise UsageError(f"{file}: the case {saved.case} of {saved.file} is the regression: keep that file")
+    if not saved.checks:
+        raise UsageError(f"{file}: violates nothing, so there is nothing to keep from coming back")
+
+
 def write_regression(
     saved: SavedSchedule, scenario: Scenario, schedule: Path, *, as_scenario: Path | None, as_pytest: Path | None
 ) -> Iterator[str]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psycopg
 
 from harness.targets.account import server_account
+from harness.targets.closing import Closing
 from harness.targets.embedded import EmbeddedTarget
 from harness.targets.launch import Launch
 
@@ -30,7 +29,7 @@ def dsn(target: EmbeddedTarget, dbname: str, port: int = 5432) -> str:
     return f"postgresql://postgres@/{dbname}?host={target.folder}&port={port}"
 
 
-class Standby:
+class Standby(Closing):
     """Copies ``primary`` by `pg_basebackup` and follows it from then on, beside it in its run folder."""
 
     def __init__(self, primary: EmbeddedTarget, *, timeout_s: float = 60.0) -> None:
@@ -75,11 +74,3 @@ class Standby:
 
     def close(self) -> None:
         self._launch.stop(timeout=10)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

@@ -12,7 +12,7 @@ from harness.checks import judge
 from harness.checks.answers import answer_of
 from harness.checks.single_call import answered, found
 from harness.found import Found, kept
-from harness.model import Case, CaseResult, Counterexample, Execution, Scenario, Violation
+from harness.model import Case, CaseResult, Execution, Scenario, Violation
 from harness.saving import save_counterexample, save_history
 from harness.stage import Stage, Stages
 from harness.strategies.serial import Serial
@@ -92,13 +92,5 @@ class Walk:
         confirmed, replay = kept(stage, execution, case, violations, (), save)
         kinds = [{v.check for v in e.violations} for e in self.tally.counterexamples]
         if len(kinds) < EXAMPLES or {v.check for v in violations} not in kinds:
-            self.tally.counterexamples.append(
-                Counterexample(
-                    scenario=self.scenario.name,
-                    execution=confirmed.execution,
-                    violations=confirmed.violations,
-                    replay=replay,
-                    story=confirmed.story,
-                )
-            )
+            self.tally.counterexamples.append(confirmed.example(self.scenario.name, replay))
         return replay

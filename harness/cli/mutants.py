@@ -41,10 +41,10 @@ class Asked:
 
 def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
     """Run mutant files against the suite; the exit code."""
-    from harness.files import write_atomically
     from harness.mutants.files import load_mutants
     from harness.mutants.run import run_mutants
     from harness.mutants.trial import Limits
+    from harness.report.canvas import write_picture
     from harness.report.folder import latest, publish
     from harness.report.mutants import MutationConsole
     from harness.report.mutants_json import FILE, write_mutants
@@ -61,14 +61,9 @@ def score_shipped(names: Sequence[str], asked: Asked, folder: Path) -> int:
             jobs=asked.jobs, folder=folder, limits=Limits(schedules=asked.schedules, deadline=deadline),
         )  # fmt: skip
     files = [folder / FILE, *([asked.json] if asked.json is not None else [])]
-
-    def draw() -> None:
-        if (picture := mutants_picture(run)) is not None:
-            write_atomically(folder / PICTURE, picture.png())
-
     failed = tried(
         *(partial(write_mutants, run, file) for file in files),
-        draw,
+        lambda: write_picture(mutants_picture(run), folder / PICTURE),
         lambda: publish(folder),
     )
     console.run_done(run, latest(folder))

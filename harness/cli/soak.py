@@ -45,8 +45,8 @@ class Asked:
 
 def run_soak(asked: Asked, folder: Path) -> int:
     """Soak, report, and say how it went; the exit code. Raises `UsageError` for options that do not go together."""
-    from harness.files import write_atomically
     from harness.model import EXIT_CODES, Verdict
+    from harness.report.canvas import write_picture
     from harness.report.folder import latest, publish
     from harness.report.soak import SoakConsole
     from harness.report.soak_json import FILE, write_soak
@@ -66,11 +66,7 @@ def run_soak(asked: Asked, folder: Path) -> int:
     def save(result: SoakResult) -> str:
         return tried(*(partial(write_soak, result, file) for file in files))
 
-    def draw() -> None:
-        if (picture := soak_picture(result)) is not None:
-            write_atomically(folder / PICTURE, picture.png())
-
-    failed = [save(result), tried(draw)]
+    failed = [save(result), tried(lambda: write_picture(soak_picture(result), folder / PICTURE))]
     if any(failed):
         trouble = "; ".join(filter(None, (result.trouble, *failed)))
         result = replace(result, verdict=Verdict.ERROR, trouble=trouble)
@@ -112,12 +108,10 @@ def read_faults(text: str) -> tuple[Fault, ...]:
 
 def _open(asked: Asked, workers: int) -> Target:
     from harness.targets import open_target
-    from harness.targets.embedded import EmbeddedTarget
 
     needed = workers + _OTHER_CONNECTIONS
-    if asked.target == "embedded" and needed > _USUAL_CONNECTIONS:
-        return EmbeddedTarget(pg_bin=asked.pg_bin, settings={"max_connections": str(needed)})
-    return open_target(asked.target, pg_bin=asked.pg_bin)
+    settings = {"max_connections": str(needed)} if needed > _USUAL_CONNECTIONS else {}
+    return open_target(asked.target, pg_bin=asked.pg_bin, embedded=settings)
 
 
 class _Told:

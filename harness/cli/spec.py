@@ -44,6 +44,7 @@ def run_specs(asked: Asked) -> int:
     from harness.spec.expected import difference, expected_files
     from harness.spec.parse import read_spec
     from harness.spec.run import limit_s
+    from harness.targets import open_target
     from harness.targets.databases import Databases
 
     limit = limit_s()
@@ -54,7 +55,8 @@ def run_specs(asked: Asked) -> int:
         raise UsageError(f"--expected {asked.expected}: of several specs give the folder of their expected outputs")
     outs = _outs(asked.out, files)
     differing = 0
-    with _open(asked) as target, Databases(target) as databases:
+    target = open_target(asked.target, pg_bin=asked.pg_bin, embedded=EMBEDDED)
+    with target, Databases(target) as databases:
         for i, (file, spec) in enumerate(zip(files, specs, strict=True)):
             printed = _carried_out(spec, target, databases, limit, echo=not wanted and asked.out is None, out=outs[i])
             if wanted:
@@ -134,15 +136,6 @@ def _outs(folder: Path | None, files: Sequence[Path]) -> list[Path | None]:
     if twice is not None:
         raise UsageError(f"--out {folder}: two specs are called {twice.stem}")
     return list(outs)
-
-
-def _open(asked: Asked) -> Target:
-    from harness.targets import open_target
-    from harness.targets.embedded import EmbeddedTarget
-
-    if asked.target == "embedded":
-        return EmbeddedTarget(pg_bin=asked.pg_bin, settings=EMBEDDED)
-    return open_target(asked.target, pg_bin=asked.pg_bin)
 
 
 def _write(piece: bytes, *, error: bool = False) -> None:

@@ -60,10 +60,7 @@ def check(case: Case, *, name: str | None = None, out: Path | None = OUT) -> Exe
         run.forget(case.system)
         raise
     title = name or _test_name() or case.system.name
-    example = Counterexample(
-        scenario=title, execution=found.execution, violations=found.violations, replay="", found_in=execution.schedule,
-        story=found.story,
-    )  # fmt: skip
+    example = found.example(title, "", execution.schedule)
     if out is not None:
         path = write_case(case, out, title, run.server_version, found.execution, found.violations, found.story.moments)
         example = replace(example, replay=path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from harness.campaign import Options
 from harness.found import Found, kept
@@ -25,7 +25,7 @@ from harness.model import (
     Scenario,
     Worker,
 )
-from harness.nearest import nearest_passing
+from harness.nearest import with_nearest
 from harness.saving import save_counterexample, save_passing
 from harness.stage import Stage
 from harness.strategies.faulted import Alone, Faulted
@@ -151,14 +151,7 @@ class Walk:
         checks = {v.check for v in found.violations}
         if any(checks == {v.check for v in e.violations} for e in self.examples):
             return
-        example = Counterexample(
-            scenario=self.scenario.name,
-            execution=found.execution,
-            violations=found.violations,
-            replay=replay,
-            without=tuple(sorted(found.without)),
-            story=found.story,
-        )
+        example = found.example(self.scenario.name, replay)
         self.examples.append(example)  # whatever becomes of what explains it
         if not self.options.explain:
             return
@@ -168,5 +161,4 @@ class Walk:
                 replay, self.scenario, self.server, 0, execution, found.without, retry=struck.name
             )  # fmt: skip
 
-        nearest = nearest_passing(self.stage, found, save)
-        self.examples[-1] = replace(example, story=replace(example.story, nearest=nearest))
+        self.examples[-1] = with_nearest(example, self.stage, found, save)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from harness.audited import AuditResult, Checked
-from harness.files import write_atomically
+from harness.files import write_json
 from harness.model import EXIT_CODES
 
 VERSION = 1
@@ -41,8 +40,7 @@ def audit_json(result: AuditResult) -> dict[str, Any]:
 
 def write_audit(result: AuditResult, path: Path) -> None:
     """Write `audit.json` to ``path``, whole or not at all."""
-    text = json.dumps(audit_json(result), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    write_atomically(path, text.encode("utf-8", "backslashreplace"))
+    write_json(path, audit_json(result))
 
 
 def _checked(checked: Checked) -> dict[str, Any]:

@@ -7,8 +7,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.files import write_atomically
 from harness.report.palette import INK, MUTED, RULE
 
 if TYPE_CHECKING:
@@ -52,6 +54,12 @@ class Picture:
         FigureCanvasAgg(figure)
         self.draw(figure)
         return figure
+
+
+def write_picture(picture: Picture | None, path: Path) -> None:
+    """Write it as PNG; no file where there is nothing to draw. Raises `SaveError`."""
+    if picture is not None:
+        write_atomically(path, picture.png())
 
 
 def plain_axes(axes: Axes) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from harness.files import write_atomically
+from harness.files import write_json
 from harness.report.compare import Change, Comparison
 from harness.report.results_read import ReadRun, ReadScenario
 
@@ -28,8 +27,7 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
 
 def write_comparison(found: Comparison, path: Path) -> None:
     """Write it to ``path`` in one step. Raises `SaveError`."""
-    text = json.dumps(comparison_json(found), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    write_atomically(path, text.encode("utf-8", "backslashreplace"))
+    write_json(path, comparison_json(found))
 
 
 def _run(run: ReadRun) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from harness.files import write_atomically
+from harness.files import write_json
 from harness.mutation import Mutant, MutantResult, MutationRun, SettingResult, Spread, StrategyScore, Trial
 
 VERSION = 1
@@ -31,8 +30,7 @@ def mutants_json(run: MutationRun) -> dict[str, Any]:
 
 def write_mutants(run: MutationRun, path: Path) -> None:
     """Write it to ``path``: a reader sees the whole file or the one before it, never a part."""
-    text = json.dumps(mutants_json(run), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    write_atomically(path, text.encode("utf-8", "backslashreplace"))
+    write_json(path, mutants_json(run))
 
 
 def _strategy(score: StrategyScore) -> dict[str, Any]:

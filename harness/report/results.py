@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
-from harness.files import write_atomically
+from harness.files import write_json
 from harness.model import Counterexample, Json, RunResult, ScenarioResult, Violation
 from harness.report.cases import cases_json
 from harness.report.fault_json import fault_json
@@ -35,9 +34,7 @@ def results_json(run: RunResult) -> dict[str, Any]:
 
 def write_results(run: RunResult, path: Path) -> None:
     """Write `results.json` to `path`: a reader sees the whole file or the one before it, never a part."""
-    text = json.dumps(results_json(run), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    # A lone surrogate has no UTF-8 form; Python's escape for it happens to be JSON's.
-    write_atomically(path, text.encode("utf-8", "backslashreplace"))
+    write_json(path, results_json(run))
 
 
 def _scenario(result: ScenarioResult) -> dict[str, Any]:

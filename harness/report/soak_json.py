@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from harness.files import write_atomically
+from harness.files import write_json
 from harness.model import EXIT_CODES
 from harness.soaked import Broken, Finding, HandOver, Operation, SoakResult
 
@@ -58,8 +57,7 @@ def soak_json(result: SoakResult) -> dict[str, Any]:
 
 def write_soak(result: SoakResult, path: Path) -> None:
     """Write `soak.json` to ``path``, whole or not at all."""
-    text = json.dumps(soak_json(result), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    write_atomically(path, text.encode("utf-8", "backslashreplace"))
+    write_json(path, soak_json(result))
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

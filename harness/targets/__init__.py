@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -19,17 +20,20 @@ def is_dsn(spec: str) -> bool:
     return spec.startswith(("postgresql://", "postgres://", "env:")) or _KEYWORDS.match(spec) is not None
 
 
-def open_target(spec: str = "embedded", *, pg_bin: Path | None = None) -> Target:
+def open_target(
+    spec: str = "embedded", *, pg_bin: Path | None = None, embedded: Mapping[str, str] | None = None
+) -> Target:
     """The server that ``--target`` names: ``embedded``, ``container`` (of an image: ``container:postgres:17``),
     ``postgresql://…`` or ``service=NAME`` (a DSN), or ``env:NAME`` (a variable with one).
 
-    ``pg_bin``: the folder of the embedded server's programs. The caller closes the target. Raises `UsageError` for
-    another spec, `TargetError` when the server does not start or answer; one line each, without passwords.
+    ``pg_bin``: the folder of the embedded server's programs. ``embedded``: settings of it beside the usual ones. The
+    caller closes the target. Raises `UsageError` for another spec, `TargetError` when the server does not start or
+    answer; one line each, without passwords.
     """
     if spec == "embedded":
         from harness.targets.embedded import EmbeddedTarget
 
-        return EmbeddedTarget(pg_bin=pg_bin)
+        return EmbeddedTarget(pg_bin=pg_bin, settings=embedded)
     kind, _, image = spec.partition(":")
     if pg_bin is not None and (kind == "container" or is_dsn(spec)):
         raise UsageError("--pg-bin goes with --target embedded only: another server has its own programs")

@@ -7,14 +7,13 @@ import os
 import secrets
 import time
 from contextlib import closing
-from types import TracebackType
-from typing import Self
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from harness.db import connect, one_line
 from harness.errors import TargetError, UsageError
+from harness.targets.closing import Closing
 from harness.targets.docker import LABEL, containers, docker_answering, docker_client
 from harness.targets.marks import Mark
 from harness.targets.settings import container_settings
@@ -26,7 +25,7 @@ _PATIENCE_S = 120.0
 _PAUSE_S = 0.05
 
 
-class ContainerTarget:
+class ContainerTarget(Closing):
     """A container of ``image`` ("": `DEFAULT_IMAGE`) that lives as long as this process at most.
 
     The image takes POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB and a command ``postgres -c NAME=VALUE …``, as the
@@ -82,14 +81,6 @@ class ContainerTarget:
                     made.remove()
             self._client.client.close()
         atexit.unregister(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _start(self) -> None:
         from testcontainers.core.container import DockerContainer

@@ -8,8 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -17,6 +16,7 @@ from psycopg import sql
 from harness.db import apply_script, connect, one_line
 from harness.errors import TargetError, UsageError
 from harness.model import Script
+from harness.targets.closing import Closing
 from harness.targets.fitness import require_fit
 from harness.targets.marks import Mark, name_of, session_of
 from harness.targets.protocol import Target
@@ -33,7 +33,7 @@ WHERE datname = %s AND usename = current_user AND backend_type = 'client backend
 Prepared = TypeVar("Prepared")
 
 
-class Databases:
+class Databases(Closing):
     """Databases named ``refund_harness_<token>_<n>`` on ``target``, which stays open and the caller's.
 
     Threads may share it. On a server that is not ours every database carries a comment that says whose it is, and
@@ -147,14 +147,6 @@ class Databases:
                     self.drop(name)
                 except TargetError:
                     stuck.append(name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def _conn(self) -> psycopg.Connection[Any]:

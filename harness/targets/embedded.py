@@ -10,8 +10,6 @@ import time
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -20,6 +18,7 @@ from harness.db import one_line
 from harness.errors import TargetError
 from harness.targets.account import server_account
 from harness.targets.binaries import find_binaries
+from harness.targets.closing import Closing
 from harness.targets.cluster import forget, fresh_data_directory, new_data_directory
 from harness.targets.launch import Launch
 from harness.targets.orphans import end_orphans
@@ -30,7 +29,7 @@ from harness.targets.settings import as_file, server_settings
 _LOG_LINES = 8
 
 
-class EmbeddedTarget:
+class EmbeddedTarget(Closing):
     """A server that lives as long as this process at most, with its data in a run folder of its own.
 
     ``settings`` override `harness.targets.settings`; ``pg_bin`` names another server's programs; ``start_timeout`` in
@@ -117,14 +116,6 @@ class EmbeddedTarget:
         # Last: when a Ctrl-C comes between, the exit of the interpreter does the rest.
         atexit.unregister(self.close)
         _alive.discard(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _start_from_copy(self) -> None:
         cached = fresh_data_directory(self.data_directory, self.binaries, self._account, cache=self._cache)

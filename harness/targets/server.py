@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from harness.db import connect
 from harness.errors import UsageError
+from harness.targets.closing import Closing
 
 _MALFORMED = "not a valid connection string; in a password write @ as %40, / as %2F, % as %25"
 
 
-class ServerTarget:
+class ServerTarget(Closing):
     """The server of a DSN (``postgresql://…``, or ``service=NAME`` and other keywords as libpq has them), or of the
     variable NAME for ``env:NAME``. Nothing of it is ours.
 
@@ -44,14 +44,6 @@ class ServerTarget:
 
     def close(self) -> None:
         """Nothing stays open between connections."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _describe(host: str, port: int, dbname: str) -> str:

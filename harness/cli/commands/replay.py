@@ -10,7 +10,6 @@ import typer
 
 from harness.cli.app import app
 from harness.cli.options import PgBin, Target
-from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.model import Counterexample
@@ -32,7 +31,7 @@ def replay(
 ) -> int:
     """Carry out a saved counterexample again, exactly."""
     from harness.cli.spec import spec_of
-    from harness.regression import write_regression
+    from harness.regression import require_keepable, write_regression
     from harness.replay import replay, scenario_of
     from harness.report.console import plain_console
     from harness.report.counted import Counted
@@ -41,16 +40,8 @@ def replay(
     from harness.targets import open_target
 
     saved = read_saved(file)
-    if saved.retry and (as_scenario is not None or as_pytest is not None):
-        raise UsageError(f"{file}: a fault and its retry are kept by the scenario's key `faults`, not by a new file")
-    if saved.isolation and (as_scenario is not None or as_pytest is not None):
-        raise UsageError(
-            f"{file}: another isolation level is kept by the scenario's key `isolation`, not by a new file"
-        )
-    if saved.case and (as_scenario is not None or as_pytest is not None):
-        raise UsageError(f"{file}: the case {saved.case} of {saved.file} is the regression: keep that file")
-    if not saved.checks and (as_scenario is not None or as_pytest is not None):
-        raise UsageError(f"{file}: violates nothing, so there is nothing to keep from coming back")
+    if as_scenario is not None or as_pytest is not None:
+        require_keepable(saved, file)
     scenario = scenario_of(saved, file)
     for line in write_regression(saved, scenario, file, as_scenario=as_scenario, as_pytest=as_pytest):
         typer.echo(line)
