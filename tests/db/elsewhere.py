@@ -68,3 +68,11 @@ def databases_of(server: EmbeddedTarget) -> list[str]:
     with psycopg.connect(server.conninfo("postgres")) as conn:
         found = conn.execute("SELECT datname FROM pg_database WHERE starts_with(datname::text, 'refund_harness_')")
         return sorted(name for (name,) in found.fetchall())
+
+
+def sessions_of(server: EmbeddedTarget, role: str) -> int:
+    """How many are there, those of dead clients included."""
+    with psycopg.connect(server.conninfo("postgres")) as conn:
+        found = conn.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = %s", [role]).fetchone()
+        assert found is not None
+        return int(found[0])

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from elsewhere import SETTINGS, TAKEN, as_, databases_of, dsn, everything, settle
+from elsewhere import SETTINGS, TAKEN, as_, databases_of, dsn, everything, sessions_of, settle
 from rotating_front import RotatingFront
 from servers import within
 from standbys import PRIMARY, Standby
@@ -155,6 +155,8 @@ def test_every_database_has_its_mark_however_early_its_maker_dies(theirs: Embedd
     )
     for moment in (0.0, 0.01, 0.03, 0.05):
         subprocess.run([sys.executable, "-c", program, dsn(theirs, "plain"), str(moment)], cwd=ROOT, check=False)
+    # The server carries out what a dead client has asked for, and nobody sees a database that is still being made.
+    assert within(60, lambda: sessions_of(theirs, "plain") == 0)
     with as_(theirs, "plain") as target:
         assert within(60, lambda: not [c for c in clean_server(target, dry_run=False) if "dropped" not in c.said])
     assert databases_of(theirs) == []
