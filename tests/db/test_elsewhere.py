@@ -101,6 +101,7 @@ def test_a_killed_run_is_cleaned_up_and_nothing_else(theirs: EmbeddedTarget, tmp
         assert all(c.ok and "stays" in c.said for c in clean_server(target, dry_run=False))
         run.send_signal(signal.SIGKILL)
         run.wait()
+        assert within(60, lambda: sessions_of(theirs, "supa") == 0)  # what it had asked for is done
         left = databases_of(theirs)
         assert left
         assert within(60, lambda: all("would be dropped" in c.said for c in clean_server(target, dry_run=True)))
