@@ -16,6 +16,7 @@ from harness.audit.preflight import find_ledger
 from harness.audit.session import Reading, TookTooLong, reading
 from harness.audit.sources import Ledger, Source, query, sources
 from harness.audited import AuditResult, Checked, Monitored, Part, Table
+from harness.db import exact
 from harness.targets.protocol import Target
 
 _SNAPSHOT = "SELECT now()::timestamptz(0) AS taken_at, pg_is_in_recovery() AS standby"
@@ -121,7 +122,7 @@ def _judged(
             examined=0 if skipped else max(examined, 0),
             unit=source.unit,
             total=mine[0]["rule_total"] if mine else 0,
-            credits=None if money is None else (int(money) if money == int(money) else float(money)),
+            credits=None if money is None else exact(money),
             credits_mean=rule.credits_mean,
             rows=tuple(identities.row(row, rule.shown) for row in mine),
             skipped=skipped,
