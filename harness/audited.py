@@ -74,14 +74,13 @@ class Table:
 class AuditResult:
     """``database``: where, without user and password. ``taken_at``: when the snapshot was taken, by the server's clock
     (ISO 8601, UTC). ``standby``: it is a replica. ``hidden``: user ids are hashed, with a key that is gone.
-    ``window``: how far back the monitoring queries look. ``trouble``: why it is not whole, in one line."""
+    ``trouble``: why it is not whole, in one line."""
 
     server_version: str
     database: str
     taken_at: str
     standby: bool
     hidden: bool
-    window: str
     tables: tuple[Table, ...]
     checks: tuple[Checked, ...]
     monitored: tuple[Monitored, ...]

@@ -83,7 +83,6 @@ def _audited(
         taken_at=snapshot["taken_at"].isoformat(),
         standby=snapshot["standby"],
         hidden=not options.show_ids,
-        window=options.since[1],
         tables=tables,
         checks=tuple(checks),
         monitored=watched,
