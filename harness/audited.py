@@ -53,13 +53,15 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monitored:
-    """One of the runbook's queries: rows to look at, which say nothing of right and wrong by themselves."""
+    """One of the runbook's queries: rows to look at, which say nothing of right and wrong by themselves. ``late``: it
+    was skipped because it took too long, and not because there is nothing to ask."""
 
     name: str
     title: str
     rows: tuple[Row, ...] = ()
     total: int = 0
     skipped: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,6 @@ def _ask(
     try:
         found = reading.rows(query)
     except TookTooLong as error:
-        return Monitored(name=name, title=title, skipped=str(error))
+        return Monitored(name=name, title=title, skipped=str(error), late=True)
     rows = tuple(identities.row(row, shown) for row in found)
     return Monitored(name=name, title=title, rows=rows, total=found[0].get("total", len(found)) if found else 0)

@@ -129,8 +129,8 @@ def _judged(
 
 
 def _trouble(checks: list[Checked], watched: tuple[Monitored, ...]) -> str:
-    skipped = [c.check for c in checks if c.skipped] + [m.name for m in watched if m.skipped.startswith("took")]
-    if not skipped:
+    late = [(c.check, c.skipped) for c in checks if c.skipped] + [(m.name, m.skipped) for m in watched if m.late]
+    if not late:
         return ""
-    reason = next(s for s in (*(c.skipped for c in checks), *(m.skipped for m in watched)) if s)
-    return f"not looked at: {', '.join(skipped)} ({reason})"
+    _, reason = late[0]
+    return f"not looked at: {', '.join(name for name, _ in late)} ({reason})"
