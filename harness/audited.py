@@ -66,10 +66,10 @@ class Monitored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table as it was read. ``name`` with its schema."""
+    """A table as it was read. ``name`` with its schema; ``rows``: None when it took too long to count them."""
 
     name: str
-    rows: int
+    rows: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ def _audited(
     checks: list[Checked] = []
     for source in sources(ledger, options.stuck_s):
         rows = tables[source.table].rows
-        ear.looking(f"{rows:,} {source.unit}s" if rows >= 0 else f"{source.unit}s")
+        ear.looking(f"{source.unit}s" if rows is None else f"{rows:,} {source.unit}s")
         for checked in _judged(session, source, rows, options.limit, identities):
             checks.append(checked)
             ear.checked(checked)
@@ -92,19 +92,19 @@ def _audited(
 
 
 def _counted(session: Reading, ledger: Ledger) -> tuple[Table, ...]:
-    """How much there is. -1: it took too long to count."""
+    """How much there is."""
     found = []
     for name, table in zip(ledger.tables, (ledger.jobs, ledger.entries, ledger.balances), strict=True):
         try:
             [row] = session.rows(f"SELECT count(*) AS n FROM ({table}) AS t")
             found.append(Table(name=name, rows=row["n"]))
         except TookTooLong:
-            found.append(Table(name=name, rows=-1))
+            found.append(Table(name=name, rows=None))
     return tuple(found)
 
 
 def _judged(
-    session: Reading, source: Source, examined: int, limit: int, identities: Identities
+    session: Reading, source: Source, examined: int | None, limit: int, identities: Identities
 ) -> Iterator[Checked]:  # fmt: skip
     try:
         rows, skipped = session.rows(query(source, limit)), ""
@@ -118,7 +118,7 @@ def _judged(
             part=Part.LEDGER,
             title=rule.title,
             level=rule.level,
-            examined=0 if skipped else max(examined, 0),
+            examined=0 if skipped or examined is None else examined,
             unit=source.unit,
             total=mine[0]["rule_total"] if mine else 0,
             credits=None if money is None else exact(money),

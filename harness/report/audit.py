@@ -132,7 +132,7 @@ def monitored_line(monitored: Monitored) -> str:
 def snapshot_line(result: AuditResult) -> str:
     """What was read, when, where."""
     tables = ", ".join(
-        f"{one_line(t.name, 130)} {'not counted' if t.rows < 0 else plural(t.rows, 'row')}" for t in result.tables
+        f"{one_line(t.name, 130)} {'not counted' if t.rows is None else plural(t.rows, 'row')}" for t in result.tables
     )
     where = ", a replica" if result.standby else ""
     return f"snapshot of {result.taken_at}{where}: {tables}"

@@ -54,7 +54,7 @@ def _page(result: AuditResult) -> dict[str, Any]:
             ("Snapshot", f"{result.taken_at}{', a replica' if result.standby else ''}"),
             ("Elapsed", seconds(result.elapsed_s)),
             *(
-                (one_line(t.name, 130), "not counted" if t.rows < 0 else plural(t.rows, "row"))
+                (one_line(t.name, 130), "not counted" if t.rows is None else plural(t.rows, "row"))
                 for t in result.tables
             ),
         ],
