@@ -11,7 +11,8 @@ from harness.audited import AuditResult, Checked, Monitored, Part
 from harness.files import write_atomically
 from harness.model import Row, Verdict
 from harness.report.audit import counted, headline, money, monitored_line, seen, symbol
-from harness.report.text import clean, one_line, value_text
+from harness.report.templating import environment
+from harness.report.text import one_line, value_text
 from harness.report.words import plural, seconds, server_words
 
 INDEX = "index.html"
@@ -28,17 +29,7 @@ def write_page(result: AuditResult, folder: Path) -> Path:
 
 def audit_html(result: AuditResult) -> str:
     """The whole page. Every text is escaped and freed of control characters."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    def finalize(value: object) -> object:
-        return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-    environment = Environment(
-        loader=PackageLoader("harness.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, finalize=finalize,
-    )  # fmt: skip
-    return environment.get_template("audit.html.j2").render(_page(result))
+    return str(environment().get_template("audit.html.j2").render(_page(result)))
 
 
 def _page(result: AuditResult) -> dict[str, Any]:
