@@ -14,7 +14,7 @@ from harness.audited import AuditResult, Checked, Level, Monitored, Part
 from harness.model import Verdict
 from harness.report.console import QuietPipeConsole
 from harness.report.text import compact_json, one_line
-from harness.report.words import plural, seconds, server_words
+from harness.report.words import SYMBOLS, plural, seconds, server_words
 
 SHOWN = 3
 """Rows of a check on the terminal without ``verbose``; the report has more."""
@@ -72,8 +72,7 @@ class AuditConsole:
                     self._rows(monitored.rows, monitored.total)
             self._say(f"  {snapshot_line(result)}", "dim")
         style = {Verdict.PASS: "green", Verdict.VIOLATION: "bold red"}.get(result.verdict, "yellow")
-        mark = {Verdict.PASS: "✓", Verdict.VIOLATION: "✗"}.get(result.verdict, "!")
-        self._say(f"{mark} {headline(result)}", style)
+        self._say(f"{SYMBOLS[result.verdict]} {headline(result)}", style)
         self._say(f"Report: {page}", "dim")
 
     def _rows(self, rows: tuple[object, ...], total: int) -> None:

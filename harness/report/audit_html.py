@@ -13,10 +13,10 @@ from harness.model import Row, Verdict
 from harness.report.audit import counted, headline, money, monitored_line, seen, symbol
 from harness.report.templating import environment
 from harness.report.text import one_line, value_text
-from harness.report.words import plural, seconds, server_words
+from harness.report.words import SYMBOLS, plural, seconds, server_words
 
 INDEX = "index.html"
-_BADGES = {Verdict.PASS: ("✓", "pass"), Verdict.VIOLATION: ("✗", "findings"), Verdict.ERROR: ("!", "not whole")}
+_LABELS = {Verdict.PASS: "pass", Verdict.VIOLATION: "findings", Verdict.ERROR: "not whole"}
 _KINDS = {"✓": "pass", "✗": "violation", "!": "inconclusive", "?": "error"}
 _WORDS = {"✓": "as it should be", "✗": "finding", "!": "warning", "?": "not looked at"}
 
@@ -33,11 +33,10 @@ def audit_html(result: AuditResult) -> str:
 
 
 def _page(result: AuditResult) -> dict[str, Any]:
-    mark, label = _BADGES[result.verdict]
     views = [_view(c) for c in result.checks]
     return {
         "version": __version__,
-        "verdict": {"kind": result.verdict.value, "symbol": mark, "label": label},
+        "verdict": {"kind": result.verdict.value, "symbol": SYMBOLS[result.verdict], "label": _LABELS[result.verdict]},
         "headline": headline(result),
         "facts": [
             ("Server", server_words(result.server_version)),
