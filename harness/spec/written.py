@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.checks.canonical import VOLATILE
+from harness.checks.canonical import GENERATED, VOLATILE
 from harness.driver.names import Names
 from harness.errors import UsageError
 from harness.files import write_atomically
@@ -28,7 +28,7 @@ _COMMIT = ":commit"
 _STATE, _CHECK = "ledger.", "check."
 _SETS = re.compile(r"^\s*set\b|\bset_config\s*\(", re.IGNORECASE | re.MULTILINE)
 # What differs from run to run: times and ids that the server made, which bear names in a violation's witness.
-_VOLATILE = re.compile(rf"{VOLATILE.pattern}|\b(uuid|time)-\d+\b")
+_VOLATILE = re.compile(f"{VOLATILE.pattern}|{GENERATED.pattern}")
 
 Rows = Mapping[str, Sequence[Row]]
 """By name of a step of the last session."""
