@@ -19,7 +19,7 @@ from harness.files import write_atomically
 from harness.model import Action, Decision, History, Row, Scenario, Script, Statement, StatementKind, Violation, Worker
 from harness.schedule import SavedSchedule
 from harness.spec.braces import BraceError, without_braces
-from harness.sqltext import SqlSyntaxError, Template
+from harness.sqltext import SqlSyntaxError, Template, quoted
 
 _NUMBER = 1
 """Of the execution whose ids the spec uses."""
@@ -158,22 +158,22 @@ class _Text:
             yield from self._session(worker)
         reads = list(self._reads())
         if reads:
-            yield from ("", f"session {_quoted(self._free_name())}")
+            yield from ("", f"session {quoted(self._free_name())}")
             for name, sql in reads:
-                yield from _block(f"step {_quoted(name)}", sql)
+                yield from _block(f"step {quoted(name)}", sql)
         order = [*(step.name for step in self._steps), *(name for name, _ in reads)]
-        yield from ("", "permutation", *(f"  {_quoted(name)}" for name in order), "")
+        yield from ("", "permutation", *(f"  {quoted(name)}" for name in order), "")
 
     def _session(self, worker: Worker) -> Iterator[str]:
         steps = {step.name: step for step in self._steps if step.worker == worker.name}
         if not steps:
             return
-        yield from ("", f"session {_quoted(worker.name)}")
+        yield from ("", f"session {quoted(worker.name)}")
         if worker.role:
-            yield f"setup {{ SET ROLE {_quoted(worker.role)}; }}"
+            yield f"setup {{ SET ROLE {quoted(worker.role)}; }}"
         for name, step in steps.items():
             sql = self._filled(step.statement.sql)
-            yield from _block(f"step {_quoted(name)}", f"BEGIN;\n{sql}" if step.opens else sql)
+            yield from _block(f"step {quoted(name)}", f"BEGIN;\n{sql}" if step.opens else sql)
 
     def _reads(self) -> Iterator[tuple[str, str]]:
         """The steps of the last session: what the ledger holds, and what the broken invariants find."""
@@ -185,7 +185,7 @@ class _Text:
 
     def _read(self, kind: str, script: Script) -> tuple[str, str]:
         name = f"{kind}{script.name}"
-        columns = ", ".join(map(_quoted, _steady(self._rows.get(name, ())))) or "count(*)"
+        columns = ", ".join(map(quoted, _steady(self._rows.get(name, ())))) or "count(*)"
         return name, f"SELECT {columns} FROM (\n{self._filled(script.text)}\n) AS found"
 
     def _filled(self, sql: str) -> str:
@@ -208,10 +208,6 @@ def _block(head: str, sql: str) -> Iterator[str]:
         yield from (head, "{", sql, "}")
     else:
         yield f"{head} {{ {sql.removesuffix(';')}; }}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _cannot(file: Path, what: str) -> UsageError:
