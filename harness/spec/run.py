@@ -13,11 +13,11 @@ from functools import partial
 from psycopg import pq
 from psycopg.pq import abc
 
-from harness.driver.observer import Observer
+from harness.driver.observer import COPYING, Observer
 from harness.errors import HarnessError, ScenarioError, TargetError, UsageError, UserSqlError
 from harness.spec.form import Block, Notices, Once, Spec, Turn, Until
 from harness.spec.printing import Printer, Sink
-from harness.spec.sessions import COPYING, Connection
+from harness.spec.sessions import Connection
 from harness.spec.waits import FIRST_LOOK_S, PATIENCE_S, Waits
 
 LIMIT_S = 300.0
