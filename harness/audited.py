@@ -53,35 +53,36 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monitored:
-    """One of the runbook's queries: rows to look at, which say nothing of right and wrong by themselves."""
+    """One of the runbook's queries: rows to look at, which say nothing of right and wrong by themselves. ``late``: it
+    was skipped because it took too long, and not because there is nothing to ask."""
 
     name: str
     title: str
     rows: tuple[Row, ...] = ()
     total: int = 0
     skipped: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table as it was read. ``name`` with its schema."""
+    """A table as it was read. ``name`` with its schema; ``rows``: None when it took too long to count them."""
 
     name: str
-    rows: int
+    rows: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditResult:
     """``database``: where, without user and password. ``taken_at``: when the snapshot was taken, by the server's clock
     (ISO 8601, UTC). ``standby``: it is a replica. ``hidden``: user ids are hashed, with a key that is gone.
-    ``window``: how far back the monitoring queries look. ``trouble``: why it is not whole, in one line."""
+    ``trouble``: why it is not whole, in one line."""
 
     server_version: str
     database: str
     taken_at: str
     standby: bool
     hidden: bool
-    window: str
     tables: tuple[Table, ...]
     checks: tuple[Checked, ...]
     monitored: tuple[Monitored, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -116,6 +117,11 @@ def answering() -> Iterator[None]:
 def one_line(text: str) -> str:
     """``text`` with every run of white space, line ends included, as one blank."""
     return " ".join(text.split())
+
+
+def exact(value: Decimal) -> int | float:
+    """``value`` as JSON can say it: whole numbers stay exact, whatever their size."""
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def _end_transaction(conn: psycopg.Connection[Any]) -> bool:

@@ -15,7 +15,7 @@ from harness.adhoc.stubs import Prepared
 from harness.db import apply_script, one_line
 from harness.errors import TargetError, UsageError, UserSqlError
 from harness.model import Script
-from harness.sqltext import Template, split
+from harness.sqltext import Template, quoted, split
 
 Connect = Callable[[str], psycopg.Connection[Any]]
 ALONE_S = 30
@@ -136,9 +136,8 @@ def _alone(call: Asked, conn: psycopg.Connection[Any]) -> _Failure | None:
         role = _PUBLIC if call.role == "public" else call.role
         if call.role == "public":
             conn.execute(_MAKE_PUBLIC.encode())
-        quoted = '"' + role.replace('"', '""') + '"'
         where = f"call {call.number}"
-        if failure := _sent(conn, UserText(name=where, text=""), f"SET ROLE {quoted}", 0):
+        if failure := _sent(conn, UserText(name=where, text=""), f"SET ROLE {quoted(role)}", 0):
             raise UserSqlError(where, failure.message, sqlstate=failure.sqlstate)
     conn.execute(f"SET statement_timeout = '{ALONE_S}s'".encode())
     for piece in call.pieces:
@@ -190,9 +189,8 @@ def _without_new_roles(place: Place, connect: Connect) -> Iterator[None]:
 
 
 def _drop_role(conn: psycopg.Connection[Any], role: str) -> None:
-    quoted = '"' + role.replace('"', '""') + '"'
     try:
-        conn.execute(f"DROP ROLE {quoted}".encode())
+        conn.execute(f"DROP ROLE {quoted(role)}".encode())
     except psycopg.Error as e:
         said = one_line(e.diag.message_primary or str(e))
         raise UsageError(f"role {role}, which the SQL makes, cannot be dropped after the trial: {said}") from None

@@ -14,6 +14,7 @@ from harness.adhoc.stand_ins import API_ROLES, FUNCTIONS, GRANTS, ROLES, SCHEMAS
 from harness.errors import UsageError
 from harness.model import PUBLIC_ROLE, Script
 from harness.resources import from_here
+from harness.sqltext import quoted
 from harness.sqltext.wants import Wants, wants
 
 NAME = "harness_stubs.sql"
@@ -72,13 +73,13 @@ def prepare(files: Sequence[File], used_roles: Sequence[str], facts: Facts) -> P
     present = facts.roles | set(roles)
     if "auth" not in schemas and set(API_ROLES) <= present and any(w.startswith("auth.") for w in said):
         parts.append(GRANTS)
-    parts += [f"CREATE SCHEMA IF NOT EXISTS {_quoted(s)};\n" for s in _extension_schemas(all_wants, schemas)]
+    parts += [f"CREATE SCHEMA IF NOT EXISTS {quoted(s)};\n" for s in _extension_schemas(all_wants, schemas)]
     notices = list(_absent_extensions(all_wants, facts))
     for name, sql in _functions(all_wants, facts):
         parts.append(sql)
         said.append(name)
     for name in sorted({p for w in all_wants for p in w.altered_publications - w.publications}):
-        parts.append(f"CREATE PUBLICATION {_quoted(name)};\n")
+        parts.append(f"CREATE PUBLICATION {quoted(name)};\n")
         said.append(f"publication {name}")
     own = {f.name: _edited(f.text, found[f.name], qualified, facts) for f in files}
     places = {f.name: from_here(f.path) for f in files}
@@ -110,7 +111,7 @@ def _missing_roles(all_wants: Sequence[Wants], used: Sequence[str], facts: Facts
 def _create_role(name: str) -> str:
     attributes = f" {ROLES[name]}" if name in ROLES else ""
     return (
-        f"DO $$ BEGIN CREATE ROLE {_quoted(name)} NOLOGIN{attributes}; "
+        f"DO $$ BEGIN CREATE ROLE {quoted(name)} NOLOGIN{attributes}; "
         "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;\n"
     )
 
@@ -147,12 +148,12 @@ def _functions(all_wants: Sequence[Wants], facts: Facts) -> Iterator[tuple[str, 
         if extension in facts.extensions:
             places = set().union(*used.values())
             if extension not in created and places:
-                where = _quoted(max(places))
-                yield f"extension {extension}", f"CREATE EXTENSION {_quoted(extension)} WITH SCHEMA {where};\n"
+                where = quoted(max(places))
+                yield f"extension {extension}", f"CREATE EXTENSION {quoted(extension)} WITH SCHEMA {where};\n"
             continue
         for name, places in used.items():
             for schema in sorted(places):
-                yield f"{schema}.{name}()", functions[name].replace("{schema}", _quoted(schema))
+                yield f"{schema}.{name}()", functions[name].replace("{schema}", quoted(schema))
 
 
 def _used_in(name: str, schema: str | None, all_wants: Sequence[Wants]) -> set[str]:
@@ -183,10 +184,6 @@ def _edited(text: str, found: Wants, qualified: set[tuple[str, str]], facts: Fac
 
 def _blank(text: str) -> str:
     return re.sub(r"\S", " ", text)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def summary(stubbed: Sequence[str]) -> str:

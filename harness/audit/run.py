@@ -16,6 +16,7 @@ from harness.audit.preflight import find_ledger
 from harness.audit.session import Reading, TookTooLong, reading
 from harness.audit.sources import Ledger, Source, query, sources
 from harness.audited import AuditResult, Checked, Monitored, Part, Table
+from harness.db import exact
 from harness.targets.protocol import Target
 
 _SNAPSHOT = "SELECT now()::timestamptz(0) AS taken_at, pg_is_in_recovery() AS standby"
@@ -66,7 +67,7 @@ def _audited(
     checks: list[Checked] = []
     for source in sources(ledger, options.stuck_s):
         rows = tables[source.table].rows
-        ear.looking(f"{rows:,} {source.unit}s" if rows >= 0 else f"{source.unit}s")
+        ear.looking(f"{source.unit}s" if rows is None else f"{rows:,} {source.unit}s")
         for checked in _judged(session, source, rows, options.limit, identities):
             checks.append(checked)
             ear.checked(checked)
@@ -82,7 +83,6 @@ def _audited(
         taken_at=snapshot["taken_at"].isoformat(),
         standby=snapshot["standby"],
         hidden=not options.show_ids,
-        window=options.since[1],
         tables=tables,
         checks=tuple(checks),
         monitored=watched,
@@ -92,19 +92,19 @@ def _audited(
 
 
 def _counted(session: Reading, ledger: Ledger) -> tuple[Table, ...]:
-    """How much there is. -1: it took too long to count."""
+    """How much there is."""
     found = []
     for name, table in zip(ledger.tables, (ledger.jobs, ledger.entries, ledger.balances), strict=True):
         try:
             [row] = session.rows(f"SELECT count(*) AS n FROM ({table}) AS t")
             found.append(Table(name=name, rows=row["n"]))
         except TookTooLong:
-            found.append(Table(name=name, rows=-1))
+            found.append(Table(name=name, rows=None))
     return tuple(found)
 
 
 def _judged(
-    session: Reading, source: Source, examined: int, limit: int, identities: Identities
+    session: Reading, source: Source, examined: int | None, limit: int, identities: Identities
 ) -> Iterator[Checked]:  # fmt: skip
     try:
         rows, skipped = session.rows(query(source, limit)), ""
@@ -118,10 +118,10 @@ def _judged(
             part=Part.LEDGER,
             title=rule.title,
             level=rule.level,
-            examined=0 if skipped else max(examined, 0),
+            examined=0 if skipped or examined is None else examined,
             unit=source.unit,
             total=mine[0]["rule_total"] if mine else 0,
-            credits=None if money is None else (int(money) if money == int(money) else float(money)),
+            credits=None if money is None else exact(money),
             credits_mean=rule.credits_mean,
             rows=tuple(identities.row(row, rule.shown) for row in mine),
             skipped=skipped,
@@ -129,8 +129,8 @@ def _judged(
 
 
 def _trouble(checks: list[Checked], watched: tuple[Monitored, ...]) -> str:
-    skipped = [c.check for c in checks if c.skipped] + [m.name for m in watched if m.skipped.startswith("took")]
-    if not skipped:
+    late = [(c.check, c.skipped) for c in checks if c.skipped] + [(m.name, m.skipped) for m in watched if m.late]
+    if not late:
         return ""
-    reason = next(s for s in (*(c.skipped for c in checks), *(m.skipped for m in watched)) if s)
-    return f"not looked at: {', '.join(skipped)} ({reason})"
+    _, reason = late[0]
+    return f"not looked at: {', '.join(name for name, _ in late)} ({reason})"

@@ -102,7 +102,8 @@ def _jobs(ledger: Ledger, stuck_s: int) -> Source:
 
 
 def _entries(ledger: Ledger) -> Source:
-    before = "lag(e.balance_after) OVER (PARTITION BY e.user_id ORDER BY e.seq)" if ledger.ordered else "NULL"
+    chain = ledger.ordered and ledger.chained
+    before = "lag(e.balance_after) OVER (PARTITION BY e.user_id ORDER BY e.seq)" if chain else "NULL"
     unsaid = " OR e.balance_before IS NULL OR e.balance_after IS NULL" if ledger.chained else ""
     ctes = f"""entries AS NOT MATERIALIZED ({ledger.entries}), source AS (
   SELECT e.user_id, e.seq, e.type, e.job_id, e.amount, e.charge, e.refund, e.balance_before, e.balance_after,

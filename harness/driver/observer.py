@@ -49,7 +49,8 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> '
 BOUND_S = 90.0
 """How long any answer may take: more than the session's own timeout, which a server that was stopped does not keep."""
 _NUMBER = re.compile(r"\d+")
-_COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
+COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
+"""The server waits for rows, or sends them, and would go on."""
 
 
 class LedgerLockedError(DriverError):
@@ -172,7 +173,7 @@ class Observer:
         # Straight through libpq: this happens several times before every execution.
         with self._patience():
             result = connection.exec_(sql.encode())
-        if result.status in _COPYING:
+        if result.status in COPYING:
             self.connection.close()  # the server waits for rows that will never come
             raise UserSqlError(name, "COPY from or to the client: use INSERT instead")
         if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE):

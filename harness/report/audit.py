@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
@@ -14,12 +13,11 @@ from harness.audited import AuditResult, Checked, Level, Monitored, Part
 from harness.model import Verdict
 from harness.report.console import QuietPipeConsole
 from harness.report.text import compact_json, one_line
-from harness.report.words import plural, seconds, server_words
+from harness.report.words import SYMBOLS, plural, seconds, server_words
 
 SHOWN = 3
 """Rows of a check on the terminal without ``verbose``; the report has more."""
 _ROW_LIMIT = 300
-_ASCII = str.maketrans("✓✗→·–…", "+X>~-.")
 
 
 class AuditConsole:
@@ -29,8 +27,7 @@ class AuditConsole:
 
     def __init__(self, file: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet, self._verbose = quiet, verbose
-        self._console: Console = QuietPipeConsole(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
-        self._unicode = self._console.encoding.lower().startswith("utf")
+        self._console = QuietPipeConsole(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
         self._live: Live | None = None
 
     def started(self, description: str, server_version: str) -> None:
@@ -72,8 +69,7 @@ class AuditConsole:
                     self._rows(monitored.rows, monitored.total)
             self._say(f"  {snapshot_line(result)}", "dim")
         style = {Verdict.PASS: "green", Verdict.VIOLATION: "bold red"}.get(result.verdict, "yellow")
-        mark = {Verdict.PASS: "✓", Verdict.VIOLATION: "✗"}.get(result.verdict, "!")
-        self._say(f"{mark} {headline(result)}", style)
+        self._say(f"{SYMBOLS[result.verdict]} {headline(result)}", style)
         self._say(f"Report: {page}", "dim")
 
     def _rows(self, rows: tuple[object, ...], total: int) -> None:
@@ -84,9 +80,8 @@ class AuditConsole:
             self._say(f"    and {total - len(shown):,} more", "dim")
 
     def _say(self, line: str, style: str = "") -> None:
-        if not self._unicode:
-            line = line.translate(_ASCII).encode(self._console.encoding, "replace").decode(self._console.encoding)
-        self._console.print(Text(line, style=style, no_wrap=True, overflow="ignore"), soft_wrap=True)
+        text = Text(self._console.readable(line), style=style, no_wrap=True, overflow="ignore")
+        self._console.print(text, soft_wrap=True)
 
 
 def symbol(checked: Checked) -> str:
@@ -132,7 +127,7 @@ def monitored_line(monitored: Monitored) -> str:
 def snapshot_line(result: AuditResult) -> str:
     """What was read, when, where."""
     tables = ", ".join(
-        f"{one_line(t.name, 130)} {'not counted' if t.rows < 0 else plural(t.rows, 'row')}" for t in result.tables
+        f"{one_line(t.name, 130)} {'not counted' if t.rows is None else plural(t.rows, 'row')}" for t in result.tables
     )
     where = ", a replica" if result.standby else ""
     return f"snapshot of {result.taken_at}{where}: {tables}"

@@ -11,11 +11,12 @@ from harness.audited import AuditResult, Checked, Monitored, Part
 from harness.files import write_atomically
 from harness.model import Row, Verdict
 from harness.report.audit import counted, headline, money, monitored_line, seen, symbol
-from harness.report.text import clean, one_line, value_text
-from harness.report.words import plural, seconds, server_words
+from harness.report.templating import environment
+from harness.report.text import one_line, value_text
+from harness.report.words import SYMBOLS, plural, seconds, server_words
 
 INDEX = "index.html"
-_BADGES = {Verdict.PASS: ("✓", "pass"), Verdict.VIOLATION: ("✗", "findings"), Verdict.ERROR: ("!", "not whole")}
+_LABELS = {Verdict.PASS: "pass", Verdict.VIOLATION: "findings", Verdict.ERROR: "not whole"}
 _KINDS = {"✓": "pass", "✗": "violation", "!": "inconclusive", "?": "error"}
 _WORDS = {"✓": "as it should be", "✗": "finding", "!": "warning", "?": "not looked at"}
 
@@ -28,25 +29,14 @@ def write_page(result: AuditResult, folder: Path) -> Path:
 
 def audit_html(result: AuditResult) -> str:
     """The whole page. Every text is escaped and freed of control characters."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    def finalize(value: object) -> object:
-        return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-    environment = Environment(
-        loader=PackageLoader("harness.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, finalize=finalize,
-    )  # fmt: skip
-    return environment.get_template("audit.html.j2").render(_page(result))
+    return str(environment().get_template("audit.html.j2").render(_page(result)))
 
 
 def _page(result: AuditResult) -> dict[str, Any]:
-    mark, label = _BADGES[result.verdict]
     views = [_view(c) for c in result.checks]
     return {
         "version": __version__,
-        "verdict": {"kind": result.verdict.value, "symbol": mark, "label": label},
+        "verdict": {"kind": result.verdict.value, "symbol": SYMBOLS[result.verdict], "label": _LABELS[result.verdict]},
         "headline": headline(result),
         "facts": [
             ("Server", server_words(result.server_version)),
@@ -54,7 +44,7 @@ def _page(result: AuditResult) -> dict[str, Any]:
             ("Snapshot", f"{result.taken_at}{', a replica' if result.standby else ''}"),
             ("Elapsed", seconds(result.elapsed_s)),
             *(
-                (one_line(t.name, 130), "not counted" if t.rows < 0 else plural(t.rows, "row"))
+                (one_line(t.name, 130), "not counted" if t.rows is None else plural(t.rows, "row"))
                 for t in result.tables
             ),
         ],

@@ -26,7 +26,7 @@ def audit_json(result: AuditResult) -> dict[str, Any]:
         "standby": result.standby,
         "ids_hidden": result.hidden,
         "elapsed_s": round(result.elapsed_s, 3),
-        "tables": [{"name": t.name, "rows": None if t.rows < 0 else t.rows} for t in result.tables],
+        "tables": [{"name": t.name, "rows": t.rows} for t in result.tables],
         "findings": sum(c.total for c in result.findings),
         "warnings": len(result.warnings),
         "checks": [_checked(c) for c in result.checks],

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from rich.console import Console
 
+_ASCII = str.maketrans("✓✗→·–…", "+X>~-.")
+
 
 class QuietPipeConsole(Console):
     """Falls silent when its reader leaves (``| head``): the run goes on, and its exit code keeps its meaning. So it
@@ -30,6 +32,13 @@ class QuietPipeConsole(Console):
             super().control(*controls)
         except OSError as error:
             self._refused(error)
+
+    def readable(self, line: str) -> str:
+        """``line`` as it can be written: where that is not Unicode, signs of ours have ASCII in their place, and what
+        is left becomes question marks."""
+        if self.encoding.lower().startswith("utf"):
+            return line
+        return line.translate(_ASCII).encode(self.encoding, "replace").decode(self.encoding)
 
     def _refused(self, error: OSError) -> None:
         QuietPipeConsole.refusal = error.strerror or str(error)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 from harness.model import RunResult
 from harness.report.page_player import json_block
 from harness.report.page_run import Attachment, run_view
-from harness.report.text import clean
+from harness.report.templating import environment
 
 __all__ = ["Attachment", "render_html"]
 
@@ -29,9 +27,10 @@ def render_html(
     """
     from markupsafe import Markup
 
-    environment, style, script = _templates()
+    templates = environment()
+    style, script = (templates.loader.get_source(templates, name)[0] for name in ("report.css", "report.js"))
     view = run_view(run, attachments, pictures)
-    page = environment.get_template("report.html.j2").render(
+    page = templates.get_template("report.html.j2").render(
         {
             **view,
             "data": Markup(json_block(view["data"])),
@@ -41,29 +40,6 @@ def render_html(
         }
     )
     return str(page)
-
-
-@cache
-def _templates() -> tuple[Any, str, str]:
-    """The environment of the page's templates, its style and its script; they are the same for every page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    def finalize(value: object) -> object:
-        # The last gate before the page: whatever a view forgot is cleaned here.
-        return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-    templates = PackageLoader("harness.report")
-    environment = Environment(
-        loader=templates,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=finalize,
-    )
-    style, script = (templates.get_source(environment, name)[0] for name in ("report.css", "report.js"))
-    return environment, style, script
 
 
 def _policy(style: str, script: str) -> str:

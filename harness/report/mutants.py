@@ -29,7 +29,6 @@ _HEADS = {
 """Headings of narrow columns; a strategy without one gets its own first letters."""
 _NAME, _CELL = (22, 40), 9
 """Least and greatest width of the column of names; width of the others."""
-_ASCII = str.maketrans("✓✗→·–…", "+X>~-.")
 
 
 class MutationConsole:
@@ -41,7 +40,6 @@ class MutationConsole:
     def __init__(self, file: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet, self._verbose = quiet, verbose
         self._console = QuietPipeConsole(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
-        self._unicode = self._console.encoding.lower().startswith("utf")
         self._strategies: Sequence[str] = ()
         self._headed = False
         self._width = _NAME[0]
@@ -161,9 +159,7 @@ class MutationConsole:
         self._emit(Text(line, style=style, no_wrap=True, overflow="ignore"))
 
     def _emit(self, text: Text) -> None:
-        if not self._unicode:
-            plain = text.plain.translate(_ASCII)
-            text.plain = plain.encode(self._console.encoding, "replace").decode(self._console.encoding)
+        text.plain = self._console.readable(text.plain)
         self._counted.hide()
         self._console.print(text, soft_wrap=True)
         self._counted.show()

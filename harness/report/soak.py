@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text
 
 from harness.model import Verdict
@@ -23,7 +22,6 @@ SHOWN = 3
 """Findings told in full, beside those handed over; of the others there is a line, and `soak.json` has all."""
 _EVERY = 10
 """Where nothing can be overwritten, a line for so many samples."""
-_ASCII = str.maketrans("✓✗→·–…", "+X>~-.")
 
 
 class SoakConsole:
@@ -32,8 +30,7 @@ class SoakConsole:
 
     def __init__(self, file: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet, self._verbose = quiet, verbose
-        self._console: Console = QuietPipeConsole(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
-        self._unicode = self._console.encoding.lower().startswith("utf")
+        self._console = QuietPipeConsole(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
         self._live: LiveArea | None = None
         self._samples = 0
 
@@ -51,7 +48,8 @@ class SoakConsole:
         """After every stretch of time."""
         self._samples += 1
         if self._live is not None:
-            self._live.show([Text(self._ascii(fit(sample_line(sample), max(self._console.width - 1, 1))))])
+            line = fit(sample_line(sample), max(self._console.width - 1, 1))
+            self._live.show([Text(self._console.readable(line))])
         elif not self._quiet and self._samples % _EVERY == 0:
             self._say(sample_line(sample))
 
@@ -98,12 +96,8 @@ class SoakConsole:
     def _say(self, line: str, style: str = "") -> None:
         if self._live is not None:
             self._live.erase()
-        self._console.print(Text(self._ascii(line), style=style, no_wrap=True, overflow="ignore"), soft_wrap=True)
-
-    def _ascii(self, line: str) -> str:
-        if self._unicode:
-            return line
-        return line.translate(_ASCII).encode(self._console.encoding, "replace").decode(self._console.encoding)
+        text = Text(self._console.readable(line), style=style, no_wrap=True, overflow="ignore")
+        self._console.print(text, soft_wrap=True)
 
 
 def sample_line(sample: Sample) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from harness.db import one_line
+from harness.db import exact, one_line
 from harness.errors import UserSqlError
 from harness.model import Json
 from harness.resources import shipped
@@ -116,7 +116,7 @@ def _json(value: Any) -> Json:
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        return exact(value)
     return [_json(v) for v in value] if isinstance(value, list) else str(value)
 
 

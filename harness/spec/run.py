@@ -13,11 +13,11 @@ from functools import partial
 from psycopg import pq
 from psycopg.pq import abc
 
-from harness.driver.observer import Observer
+from harness.driver.observer import COPYING, Observer
 from harness.errors import HarnessError, ScenarioError, TargetError, UsageError, UserSqlError
 from harness.spec.form import Block, Notices, Once, Spec, Turn, Until
 from harness.spec.printing import Printer, Sink
-from harness.spec.sessions import COPYING, Connection
+from harness.spec.sessions import Connection
 from harness.spec.waits import FIRST_LOOK_S, PATIENCE_S, Waits
 
 LIMIT_S = 300.0
@@ -111,9 +111,9 @@ class _Runner:
             raise self._stuck("failed to complete permutation due to mutually-blocking steps", self._waiting[0])
         for session, connection in zip(self._spec.sessions, self._sessions, strict=True):
             if session.teardown is not None:
-                self._tear_down(connection, session.teardown, f"teardown of session {session.name} failed: ")
+                self._done(connection, session.teardown, f"teardown of session {session.name} failed")
         if self._spec.teardown is not None:
-            self._tear_down(self._control, self._spec.teardown, "teardown failed: ")
+            self._done(self._control, self._spec.teardown, "teardown failed")
 
     def _take(self, turn: Turn) -> None:
         """Send a turn's step, once its session is free, and see what completes."""
@@ -215,6 +215,13 @@ class _Runner:
         return names.get(message.be_pid, f"PID {message.be_pid}")
 
     def _set_up(self, connection: Connection, block: Block, trouble: str) -> None:
+        failed = self._done(connection, block, trouble)
+        if failed is not None:
+            raise self._refused(block, trouble, failed)
+
+    def _done(self, connection: Connection, block: Block, trouble: str) -> abc.PGresult | None:
+        """Run a block and print its table. One that fails is told as ``trouble``, and its result given: for a teardown
+        that is all."""
         result = connection.run(block.sql)
         if result.status in COPYING:
             raise self._refused(block, f"{trouble}: COPY from or to the client: use INSERT")
@@ -222,17 +229,8 @@ class _Runner:
             self._printer.table(result)
         elif result.status not in _DONE:
             self._printer.trouble(f"{trouble}: ", result.error_message)
-            raise self._refused(block, trouble, result)
-
-    def _tear_down(self, connection: Connection, block: Block, trouble: str) -> None:
-        """What fails here is told, and no more."""
-        result = connection.run(block.sql)
-        if result.status in COPYING:
-            raise self._refused(block, f"{trouble}COPY from or to the client: use INSERT")
-        if result.status == pq.ExecStatus.TUPLES_OK:
-            self._printer.table(result)
-        elif result.status not in _DONE:
-            self._printer.trouble(trouble, result.error_message)
+            return result
+        return None
 
     def _refused(self, block: Block, trouble: str, result: abc.PGresult | None = None) -> UserSqlError:
         place, message = block.place, trouble

@@ -16,12 +16,12 @@ from psycopg import pq
 from psycopg.pq import abc
 
 from harness.db import ANSWER_BOUND_S, connect, one_line
+from harness.driver.observer import COPYING
 from harness.errors import TargetError
 from harness.patience import Patience
 
 _NAMED = b"SELECT set_config('application_name', current_setting('application_name') || '/' || $1, false)"
 _FOR_NOW_S = 10.0
-COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 
 
 class Connection:

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.checks.canonical import VOLATILE
+from harness.checks.canonical import GENERATED, VOLATILE
 from harness.driver.names import Names
 from harness.errors import UsageError
 from harness.files import write_atomically
 from harness.model import Action, Decision, History, Row, Scenario, Script, Statement, StatementKind, Violation, Worker
 from harness.schedule import SavedSchedule
 from harness.spec.braces import BraceError, without_braces
-from harness.sqltext import SqlSyntaxError, Template
+from harness.sqltext import SqlSyntaxError, Template, quoted
 
 _NUMBER = 1
 """Of the execution whose ids the spec uses."""
@@ -28,7 +28,7 @@ _COMMIT = ":commit"
 _STATE, _CHECK = "ledger.", "check."
 _SETS = re.compile(r"^\s*set\b|\bset_config\s*\(", re.IGNORECASE | re.MULTILINE)
 # What differs from run to run: times and ids that the server made, which bear names in a violation's witness.
-_VOLATILE = re.compile(rf"{VOLATILE.pattern}|\b(uuid|time)-\d+\b")
+_VOLATILE = re.compile(f"{VOLATILE.pattern}|{GENERATED.pattern}")
 
 Rows = Mapping[str, Sequence[Row]]
 """By name of a step of the last session."""
@@ -62,17 +62,16 @@ def client_steps(saved: SavedSchedule, scenario: Scenario, file: Path) -> tuple[
     if any(w.role == "public" for w in workers.values()):
         raise _cannot(file, "the role public, which only the harness makes")
     steps: list[_Step] = []
-    for i, decision in enumerate(saved.schedule.decisions):
-        _add(steps, decision, saved.schedule.decisions[:i], workers, file)
+    previous = None
+    for decision in saved.schedule.decisions:
+        _add(steps, decision, previous, workers, file)
+        previous = decision
     return tuple(steps)
 
 
 def check_writable(saved: SavedSchedule, scenario: Scenario, file: Path, out: Path) -> None:
     """Raises `UsageError` where a spec cannot say ``saved`` (the file ``file``), or ``out`` is something else."""
-    if out.suffix != ".spec":
-        raise UsageError(f"--as-spec {out}: a spec file ends in .spec")
-    if out.exists() and not (out.is_file() and out.read_bytes().startswith(_FIRST_LINE.encode())):
-        raise UsageError(f"--as-spec {out}: this file was not written here, and stays as it is")
+    _may_write(out)
     _text(saved, scenario, file, {})
 
 
@@ -85,12 +84,21 @@ def rows_read(history: History, violations: Sequence[Violation]) -> Rows:
 def write_spec(saved: SavedSchedule, scenario: Scenario, file: Path, rows: Rows, out: Path) -> None:
     """Write ``saved`` to ``out``. ``rows`` of an execution of it tell which columns are the same in every run: only
     those are read, so that outputs can be compared. Raises `UsageError`."""
-    check_writable(saved, scenario, file, out)
+    _may_write(out)
+    text = _text(saved, scenario, file, rows)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, _text(saved, scenario, file, rows).encode())
+        write_atomically(out, text.encode())
     except OSError as e:
         raise UsageError(f"cannot write {out}: {e.strerror or e}") from None
+
+
+def _may_write(out: Path) -> None:
+    """Raises `UsageError` where a spec cannot be written to ``out``."""
+    if out.suffix != ".spec":
+        raise UsageError(f"--as-spec {out}: a spec file ends in .spec")
+    if out.exists() and not (out.is_file() and out.read_bytes().startswith(_FIRST_LINE.encode())):
+        raise UsageError(f"--as-spec {out}: this file was not written here, and stays as it is")
 
 
 def _text(saved: SavedSchedule, scenario: Scenario, file: Path, rows: Rows) -> str:
@@ -104,27 +112,28 @@ def _text(saved: SavedSchedule, scenario: Scenario, file: Path, rows: Rows) -> s
 
 
 def _add(
-    steps: list[_Step], decision: Decision, before: Sequence[Decision], workers: Mapping[str, Worker], file: Path
+    steps: list[_Step], decision: Decision, previous: Decision | None, workers: Mapping[str, Worker], file: Path
 ) -> None:
+    """Add what ``decision`` makes of the steps so far."""
     choice = decision.choice
     statements = {s.name: s for s in workers[choice.worker].statements} if choice.worker in workers else {}
-    own = [step for step in steps if step.worker == choice.worker]
-    goes_on = bool(before) and before[-1].choice.worker == choice.worker
+    last = next((i for i in reversed(range(len(steps))) if steps[i].worker == choice.worker), None)
+    goes_on = previous is not None and previous.choice.worker == choice.worker
     if choice.action is not Action.RUN:
         raise _cannot(file, f"the fault {choice}")
     if choice.step in statements:
         steps.append(_Step(worker=choice.worker, statement=statements[choice.step], blocked=decision.blocked))
-    elif not own:
+    elif last is None:
         raise _cannot(file, f"the step {choice}, which is no statement of {choice.worker}")
     elif choice.step.endswith(_COMMIT):
         if not goes_on:  # else nobody comes between, and the server commits by itself
             commit = Statement(name=choice.step, sql="COMMIT", kind=StatementKind.COMMIT)
-            steps[steps.index(own[-1])] = replace(own[-1], opens=True)
+            steps[last] = replace(steps[last], opens=True)
             steps.append(_Step(worker=choice.worker, statement=commit))
-    elif not (goes_on or own[-1].blocked):
+    elif not (goes_on or steps[last].blocked):
         raise _cannot(file, f"{choice.worker} is held inside a function at {choice.step} while another one goes on")
     elif not goes_on:  # it was woken, and ran on
-        steps[steps.index(own[-1])] = replace(own[-1], blocked=False)
+        steps[last] = replace(steps[last], blocked=False)
 
 
 class _Text:
@@ -149,22 +158,22 @@ class _Text:
             yield from self._session(worker)
         reads = list(self._reads())
         if reads:
-            yield from ("", f"session {_quoted(self._free_name())}")
+            yield from ("", f"session {quoted(self._free_name())}")
             for name, sql in reads:
-                yield from _block(f"step {_quoted(name)}", sql)
+                yield from _block(f"step {quoted(name)}", sql)
         order = [*(step.name for step in self._steps), *(name for name, _ in reads)]
-        yield from ("", "permutation", *(f"  {_quoted(name)}" for name in order), "")
+        yield from ("", "permutation", *(f"  {quoted(name)}" for name in order), "")
 
     def _session(self, worker: Worker) -> Iterator[str]:
         steps = {step.name: step for step in self._steps if step.worker == worker.name}
         if not steps:
             return
-        yield from ("", f"session {_quoted(worker.name)}")
+        yield from ("", f"session {quoted(worker.name)}")
         if worker.role:
-            yield f"setup {{ SET ROLE {_quoted(worker.role)}; }}"
+            yield f"setup {{ SET ROLE {quoted(worker.role)}; }}"
         for name, step in steps.items():
             sql = self._filled(step.statement.sql)
-            yield from _block(f"step {_quoted(name)}", f"BEGIN;\n{sql}" if step.opens else sql)
+            yield from _block(f"step {quoted(name)}", f"BEGIN;\n{sql}" if step.opens else sql)
 
     def _reads(self) -> Iterator[tuple[str, str]]:
         """The steps of the last session: what the ledger holds, and what the broken invariants find."""
@@ -176,7 +185,7 @@ class _Text:
 
     def _read(self, kind: str, script: Script) -> tuple[str, str]:
         name = f"{kind}{script.name}"
-        columns = ", ".join(map(_quoted, _steady(self._rows.get(name, ())))) or "count(*)"
+        columns = ", ".join(map(quoted, _steady(self._rows.get(name, ())))) or "count(*)"
         return name, f"SELECT {columns} FROM (\n{self._filled(script.text)}\n) AS found"
 
     def _filled(self, sql: str) -> str:
@@ -199,10 +208,6 @@ def _block(head: str, sql: str) -> Iterator[str]:
         yield from (head, "{", sql, "}")
     else:
         yield f"{head} {{ {sql.removesuffix(';')}; }}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _cannot(file: Path, what: str) -> UsageError:

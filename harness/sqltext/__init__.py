@@ -4,7 +4,7 @@ from harness.sqltext.catalog import Catalog
 from harness.sqltext.footprints import commit_footprint, entry_footprint, footprint_of
 from harness.sqltext.instrument import Instrumented, instrument
 from harness.sqltext.parse import Piece, SqlSyntaxError, classify, leaves_session_state, split, unsupported
-from harness.sqltext.variables import Template, literal, variables
+from harness.sqltext.variables import Template, literal, quoted, variables
 
 __all__ = [
     "Catalog",
@@ -19,6 +19,7 @@ __all__ = [
     "instrument",
     "leaves_session_state",
     "literal",
+    "quoted",
     "split",
     "unsupported",
     "variables",

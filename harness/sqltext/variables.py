@@ -113,5 +113,10 @@ def blank_variables(sql: str) -> str:
 
 def literal(value: str) -> str:
     """``value`` as an SQL literal, whatever ``standard_conforming_strings`` says."""
-    quoted = "'" + value.replace("'", "''") + "'"
-    return " E" + quoted.replace("\\", "\\\\") if "\\" in quoted else quoted
+    text = "'" + value.replace("'", "''") + "'"
+    return " E" + text.replace("\\", "\\\\") if "\\" in text else text
+
+
+def quoted(name: str) -> str:
+    """``name`` as an SQL identifier, exactly as it is."""
+    return '"' + name.replace('"', '""') + '"'

@@ -35,7 +35,7 @@ OPEN = Checked(
 LATE = Checked(check="ledger_chain", part=Part.LEDGER, title="c", unit="ledger row", skipped="took more than 60 s")
 GREEN = AuditResult(
     server_version="18.6", database="postgresql://db:5432/app", taken_at="2026-11-26T14:00:00+00:00", standby=False,
-    hidden=True, window="the last day", tables=(Table(name="public.jobs", rows=1_200),), checks=(FINE, TICK),
+    hidden=True, tables=(Table(name="public.jobs", rows=1_200),), checks=(FINE, TICK),
     monitored=(Monitored(name="highest_balances", title="query 2", rows=({"balance": 5},), total=1),), elapsed_s=1.5,
 )  # fmt: skip
 RED = replace(GREEN, checks=(TWICE, FINE, OPEN))

@@ -1,0 +1,28 @@
+"""What fills the templates of pages. Every text is escaped and freed of control characters."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from harness.report.text import clean
+
+
+@cache
+def environment() -> Any:
+    """The environment of all templates; it is the same for every page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def finalize(value: object) -> object:
+        # The last gate before the page: whatever a view forgot is cleaned here.
+        return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    return Environment(
+        loader=PackageLoader("harness.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=finalize,
+    )
