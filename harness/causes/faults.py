@@ -7,6 +7,7 @@ from harness.causes.workers import Step
 from harness.model import Event, EventKind, Execution, Reason, ReasonKind
 
 STRUCK = frozenset({EventKind.CRASH, EventKind.FAULT, EventKind.SIGTERM, EventKind.INFO})
+"""What keeps a worker from going on, or from knowing."""
 
 
 def retried(execution: Execution, races: Races) -> tuple[Reason, ...]:
