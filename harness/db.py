@@ -82,6 +82,12 @@ def apply_script(conn: psycopg.Connection[Any], script: Script) -> None:
         raise UserSqlError(script.name, "opens a transaction and never ends it: add COMMIT")
 
 
+def version_of(conn: psycopg.Connection[Any]) -> str:
+    """The server's: ``17.5``, ``18beta1``."""
+    [(version,)] = conn.execute("SHOW server_version").fetchall()
+    return str(version).split()[0]
+
+
 def blocking_pids(conn: psycopg.Connection[Any], pid: int) -> tuple[int, ...]:
     """Backends that keep backend ``pid`` waiting: for a lock, or (READ ONLY DEFERRABLE) for a safe snapshot.
 

@@ -50,7 +50,13 @@ class Found:
 
 
 def confirmed(stage: Stage, execution: Execution, order: Order | None, violations: Sequence[Violation]) -> Found:
-    """Replay ``execution`` exactly. Raises `NondeterminismError` when the same choices lead to another verdict.
+    """Replay ``execution`` exactly, and tell its story. Raises `NondeterminismError` when the same choices lead to
+    another verdict."""
+    return _explained(stage, _repeated(stage, execution, order, violations))
+
+
+def _repeated(stage: Stage, execution: Execution, order: Order | None, violations: Sequence[Violation]) -> Found:
+    """Replay ``execution`` exactly; of its story only the moments. Raises `NondeterminismError`.
 
     Of a deadlock the replay, watched closely, knows more: it stands for what it repeats. It is also where all sessions
     are looked at, turn by turn.
@@ -70,9 +76,14 @@ def confirmed(stage: Stage, execution: Execution, order: Order | None, violation
     if watch is not Watch.PLAIN:
         execution, violations = replace(again, number=execution.number), found
     violations = tuple(replace(v, turn=since.get(v.check, v.turn)) for v in violations)
-    story = told(stage.scenario, execution, moments, stage.bodies)
-    story = replace(story, reasons=reasons_of(execution, violations, stage.isolation))
-    return Found(execution=execution, violations=violations, story=story)
+    return Found(execution=execution, violations=violations, story=Story(moments=tuple(moments)))
+
+
+def _explained(stage: Stage, found: Found) -> Found:
+    """With the story around the moments that it has."""
+    story = told(stage.scenario, found.execution, found.story.moments, stage.bodies)
+    story = replace(story, reasons=reasons_of(found.execution, found.violations, stage.isolation))
+    return replace(found, story=story)
 
 
 def kept(
@@ -87,14 +98,16 @@ def kept(
     it, then confirmed, unless ``target`` is empty made smaller (see `shrunk`), and saved in its place. Raises
     `NondeterminismError`."""
     save(Found(execution=execution, violations=tuple(violations)))
-    found = confirmed(stage, execution, order, violations)
+    found = _repeated(stage, execution, order, violations)
     if target:
         found = shrunk(stage, found, target)
+    found = _explained(stage, found)
     return found, save(found)
 
 
 def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
-    """The smallest execution that still violates every check of ``target``, confirmed; else ``found`` itself.
+    """The smallest execution that still violates every check of ``target``, replayed, of its story only the moments;
+    else ``found`` itself.
 
     What a race needs is not left out: where all workers one after the other do right, whatever is left of them must do
     so too. Else a job that nobody refunds any more, or the check that was to keep its worker from paying twice, would
@@ -140,7 +153,7 @@ def shrunk(stage: Stage, found: Found, target: Collection[str]) -> Found:
                 f"{', '.join(sorted(target))} once, and not when it was replayed"
             )
         again = replace(again, number=found.execution.number)
-        return replace(confirmed(stage, again, None, violations), without=best.without)
+        return replace(_repeated(stage, again, None, violations), without=best.without)
     finally:
         stage.leave_out(frozenset())
 

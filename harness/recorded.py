@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,19 @@ def _ledger(fields: dict[str, Json], where: str) -> Ledger:
 
 def _read(kind: Any, value: Json, where: str) -> Any:
     """``value`` as a ``kind``, every field checked."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return _adapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise UsageError(f"{where}:1: {f'{place}: ' if place else ''}{first['msg']}") from None
+
+
+@cache
+def _adapter(kind: Any) -> Any:
+    """Made once per kind: that takes longer than reading many lines."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from harness.db import answering
 from harness.driver.pool import WorkerPool
 from harness.errors import HarnessError, UsageError
 from harness.isolation import Levels
+from harness.machine import processors
 from harness.matrix import with_faults
 from harness.model import Going, RunResult, Scenario, ScenarioResult, Verdict
 from harness.shards import Shards
@@ -133,7 +133,7 @@ def worst(results: Sequence[ScenarioResult]) -> Verdict:
 def default_jobs(jobs: str) -> int:
     """``auto`` → one per processor that we may use. Raises `UsageError`."""
     if jobs == "auto":
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return processors()
     if not jobs.isdigit() or int(jobs) < 1:
         raise UsageError(f"--jobs takes a number from 1, or auto: {jobs!r}")
     return int(jobs)

@@ -26,6 +26,7 @@ from harness.errors import DriverError
 from harness.gating import Gates, install_gates
 from harness.model import (
     LEVELS,
+    MAKE_PUBLIC_ROLE,
     PUBLIC_ROLE,
     Execution,
     Footprint,
@@ -52,14 +53,6 @@ RECYCLE_AFTER = 500
 """Executions per database: old rows cost time in every query that has no index for them."""
 SERIAL_NUMBERS = 1_000_000
 """Serial runs and replays number their ids from here, apart from the campaign's own executions."""
-_MAKE_PUBLIC_ROLE = f"""
-DO $$ BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{PUBLIC_ROLE}') THEN
-    CREATE ROLE {PUBLIC_ROLE} NOLOGIN;
-  END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$
-"""
 
 
 class Stage:
@@ -332,7 +325,7 @@ class Stage:
     def _installed(self, scenario: Scenario, inside: bool, everywhere: bool) -> str:
         """The template with everything installed; with gates when workers are to be held inside functions."""
         public = any(r == "public" for r in (*(w.role for w in scenario.workers), *(c.role for c in scenario.cases)))
-        scripts = (*scenario.install, *([Script(name="role public", text=_MAKE_PUBLIC_ROLE)] if public else []))
+        scripts = (*scenario.install, *([Script(name="role public", text=MAKE_PUBLIC_ROLE)] if public else []))
         template = self._databases.template(scripts)
         if not inside:
             return template

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from harness.model import Execution, Moment, Scenario, Script, Source, Story, site_of
 from harness.sqltext import split
+
+_pieces = lru_cache(maxsize=32)(split)
+"""Many functions may stand in one script."""
 
 
 def told(scenario: Scenario, execution: Execution, moments: Sequence[Moment], bodies: Mapping[str, str]) -> Story:
@@ -36,11 +40,12 @@ def _places(name: str, body: str, installed: Sequence[Script]) -> Iterator[tuple
     In single quotes its own stand twice, on the same lines."""
     letters = (r"[_\s]+" if letter == "_" else re.escape(letter) for letter in name)
     named = re.compile(rf"(?<!\w){''.join(letters)}(?!\w)", re.IGNORECASE)
+    spellings = (body, body.replace("'", "''"))
     for script in reversed(installed):
-        if body not in script.text and body.replace("'", "''") not in script.text:
+        if not any(written in script.text for written in spellings):
             continue  # a dump is long
-        for piece in reversed(split(script.text)):
-            for written in (body, body.replace("'", "''")):
+        for piece in reversed(_pieces(script.text)):
+            for written in spellings:
                 at = piece.text.rfind(written)
                 if at >= 0 and named.search(piece.text, 0, at):
                     yield script.file, script.text.count("\n", 0, piece.start + at) + 1

@@ -14,22 +14,13 @@ from harness.adhoc.position import UserText
 from harness.adhoc.stubs import Prepared
 from harness.db import apply_script, one_line
 from harness.errors import TargetError, UsageError, UserSqlError
-from harness.model import Script
+from harness.model import MAKE_PUBLIC_ROLE, PUBLIC_ROLE, Script
 from harness.sqltext import Template, quoted, split
 
 Connect = Callable[[str], psycopg.Connection[Any]]
 ALONE_S = 30
 """How long a call may take that nobody disturbs."""
 _VALUES = {"run": "0", "users": "{}", "jobs": "{}"}
-_PUBLIC = "refund_harness_public"
-_MAKE_PUBLIC = f"""
-DO $$ BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{_PUBLIC}') THEN
-    CREATE ROLE {_PUBLIC} NOLOGIN;
-  END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$
-"""
 _WRITTEN_WRONG = ("42", "3F")
 """Classes of SQLSTATEs that no change of circumstances cures: unknown names, syntax, privileges; unknown schemas."""
 
@@ -133,9 +124,9 @@ def _broken_before(request: Request, conn: psycopg.Connection[Any]) -> Iterator[
 
 def _alone(call: Asked, conn: psycopg.Connection[Any]) -> _Failure | None:
     if call.role is not None:
-        role = _PUBLIC if call.role == "public" else call.role
+        role = PUBLIC_ROLE if call.role == "public" else call.role
         if call.role == "public":
-            conn.execute(_MAKE_PUBLIC.encode())
+            conn.execute(MAKE_PUBLIC_ROLE.encode())
         where = f"call {call.number}"
         if failure := _sent(conn, UserText(name=where, text=""), f"SET ROLE {quoted(role)}", 0):
             raise UserSqlError(where, failure.message, sqlstate=failure.sqlstate)

@@ -6,23 +6,26 @@ from harness.causes.races import Races
 from harness.causes.workers import Step
 from harness.model import Event, EventKind, Execution, Reason, ReasonKind
 
-_STRUCK = frozenset({EventKind.CRASH, EventKind.FAULT, EventKind.SIGTERM, EventKind.INFO})
+STRUCK = frozenset({EventKind.CRASH, EventKind.FAULT, EventKind.SIGTERM, EventKind.INFO})
+"""What keeps a worker from going on, or from knowing."""
 
 
 def retried(execution: Execution, races: Races) -> tuple[Reason, ...]:
     """A worker's statement took effect, a fault kept it from going on (or from knowing), and the same statement, sent
     once more, took effect again."""
     events = execution.history.events
-    for struck in (e for e in events if e.kind in _STRUCK and e.worker):
+    for struck in (e for e in events if e.kind in STRUCK and e.worker):
         for change, author in races.authors:
             if author.worker != struck.worker:
+                continue
+            mine = _sent(events, author.worker, change.turn)
+            if mine is None:
                 continue
             for later, again in races.authors:
                 if later.table != change.table or later.turn <= change.turn or later.turn < struck.turn:
                     continue
-                mine = _sent(events, author.worker, change.turn)
                 theirs = _sent(events, again.worker, later.turn)
-                if again is not author and mine is not None and theirs is not None and mine.sql == theirs.sql:
+                if again is not author and theirs is not None and mine.sql == theirs.sql:
                     columns = tuple(c for c in (later.after or {}) if c in later.columns and later.before is not None)
                     return (
                         Reason(
@@ -36,13 +39,15 @@ def retried(execution: Execution, races: Races) -> tuple[Reason, ...]:
 def interrupted(execution: Execution, races: Races) -> tuple[Reason, ...]:
     """A worker that had committed something was struck before it had done all that it had to do, and nobody did the
     rest: what it would have done next was there to be chosen when the fault was."""
-    for decision, turn in zip(execution.schedule.decisions, range(len(execution.schedule.decisions)), strict=True):
+    struck = {(e.worker, e.turn) for e in execution.history.events if e.kind in STRUCK}
+    for turn, decision in enumerate(execution.schedule.decisions):
         worker = decision.choice.worker
-        struck = any(e.kind in _STRUCK and e.worker == worker and e.turn == turn for e in execution.history.events)
+        if (worker, turn) not in struck:
+            continue
         more = any(c.worker == worker and c.step for c in decision.enabled)
         done = [c for c, t in races.authors if t.worker == worker and c.turn < turn]
         later = [c for c, t in races.authors if t.worker == worker and c.turn >= turn]
-        if struck and more and done and not later:
+        if more and done and not later:
             last = done[-1]
             return (
                 Reason(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from harness.model import Action, EventKind, Execution, Reason, ReasonKind
-
-_STRUCK = frozenset({EventKind.CRASH, EventKind.FAULT, EventKind.SIGTERM, EventKind.INFO})
+from harness.causes.faults import STRUCK
+from harness.model import Action, Execution, Reason, ReasonKind
 
 
 def one_after_the_other(execution: Execution) -> Reason | None:
     """The reason, where the workers ran one after the other, each to its end, and no fault struck."""
     events = execution.history.events
-    if any(e.kind in _STRUCK for e in events) or any(
+    if any(e.kind in STRUCK for e in events) or any(
         d.choice.action is not Action.RUN for d in execution.schedule.decisions
     ):
         return None

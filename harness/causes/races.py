@@ -87,11 +87,16 @@ class Races:
             changed[transaction.worker].add(change.table)
         return {
             name: sorted(
-                (a for a in self.written(worker) if not changed[name] or a.table in changed[name]),
+                (a for a in written if not changed[name] or a.table in changed[name]),
                 key=lambda act: act.turn,
             )
-            for name, worker in self.workers.items()
+            for name, written in self.written.items()
         }
+
+    @cached_property
+    def written(self) -> Mapping[str, Sequence[Act]]:
+        """Of each worker, all that it wrote."""
+        return {name: tuple(self._written(worker)) for name, worker in self.workers.items()}
 
     @cached_property
     def missed(self) -> tuple[Missed, ...]:
@@ -109,6 +114,11 @@ class Races:
         return end in seen
 
     # ------------------------------------------------------------------------------------------------- helpers
+
+    @cached_property
+    def _made(self) -> Sequence[tuple[Change, Transaction]]:
+        """What the ledger shows, and what it does not, by the turn."""
+        return sorted((*self.authors, *self.masked), key=lambda pair: pair[0].turn)
 
     def _puts(self, transaction: Transaction) -> Iterator[tuple[Step, Put]]:
         for step in self.workers[transaction.worker].steps:
@@ -129,7 +139,7 @@ class Races:
                         columns=frozenset(put.values),
                     )  # fmt: skip
 
-    def written(self, worker: Worker) -> Iterator[Act]:
+    def _written(self, worker: Worker) -> Iterator[Act]:
         for transaction in worker.transactions:
             if transaction.commit is None and transaction.unknown is None:
                 continue
@@ -150,7 +160,7 @@ class Races:
             met: set[tuple[str, str]] = set()
             for look in step.access.looks:
                 rows = self.ledgers.rows(look.table, step.snapshot)
-                for change, author in sorted((*self.authors, *self.masked), key=lambda pair: pair[0].turn):
+                for change, author in self._made:
                     if author.worker == worker.name or change.table != look.table:
                         continue
                     if change.before is None and change.what is What.UPDATE:
@@ -207,7 +217,7 @@ class Races:
                     yield look.table, turn
             if step.done is not None:
                 yield from ((put.table, step.done) for put in step.access.puts)
-        yield from ((act.table, act.turn) for act in self.written(worker))
+        yield from ((act.table, act.turn) for act in self.written[worker.name])
 
 
 def own(act: Act, missed: Missed) -> bool:

@@ -56,9 +56,9 @@ def _raced(races: Races, violations: Sequence[Violation]) -> Iterator[_Found]:
         if not races.returns(missed.other, missed.worker):
             continue
         about = bool(words & {missed.change.table, *missed.columns})
-        if over := list(_over(races, missed)):
-            act, columns = over[0]
-            yield _found(races, missed, act, columns, form=0, first=about)
+        if (over := next(_over(races, missed), None)) is not None:
+            act, columns = over
+            yield _found(races, missed, act, columns, form=0, first=about, kind=ReasonKind.OVERWRITTEN)
             continue
         acts = [a for a in races.acts[missed.worker] if _follows(a, missed)] or _stands(races, missed)
         late = [a for a in acts if a.turn >= missed.change.turn]
@@ -79,7 +79,7 @@ def _raced(races: Races, violations: Sequence[Violation]) -> Iterator[_Found]:
 def _over(races: Races, missed: Missed) -> Iterator[tuple[Act, frozenset[str]]]:
     """Writes over the change, of what was computed from the value before it."""
     left = [c for c, t in races.authors if t.worker == missed.worker]
-    for act in races.written(races.workers[missed.worker]):
+    for act in races.written[missed.worker]:
         columns = computed(act, missed, left)
         if columns and act.turn >= missed.change.turn and _follows(act, missed):
             yield act, columns
@@ -120,15 +120,21 @@ def _second(races: Races, missed: Missed, act: Act) -> bool:
 
 
 def _found(
-    races: Races, missed: Missed, act: Act | None, columns: frozenset[str], *, form: int, first: bool = False
+    races: Races,
+    missed: Missed,
+    act: Act | None,
+    columns: frozenset[str],
+    *,
+    form: int,
+    first: bool = False,
+    kind: ReasonKind | None = None,
 ) -> _Found:
     change = missed.change
-    kind = ReasonKind.OVERWRITTEN if columns and form == 0 and list(_over(races, missed)) else _KINDS[change.what]
     telling = _telling(columns, missed)
     column = telling[0] if telling else None
     gone = change.what is What.DELETE
     reason = Reason(
-        kind=kind,
+        kind=kind or _KINDS[change.what],
         worker=missed.worker,
         other=missed.other,
         table=change.table,

@@ -204,7 +204,7 @@ class _Judge:
 
     def difference(self) -> tuple[str, tuple[Row, ...]]:
         """What differs, in words and as data: the simplest difference that holds against every serial order."""
-        differences: list[tuple[tuple[bool, int, int], str, Row]] = []
+        differences: list[tuple[tuple[bool, int, int], str, tuple[str, int, str]]] = []
         for table, rows in self.actual_ledger.items():
             others = [s.get(table, []) for s in self.seen]
             if any(len(o) != len(rows) for o in others):
@@ -217,21 +217,25 @@ class _Judge:
                     if isinstance(value, int | str) and value not in theirs and not GENERATED.search(str(value)):
                         # Numbers before texts, and the shortest table first: balances before ledger rows and times.
                         rank = (not isinstance(value, int), len(rows), len(differences))
-                        same = {c: v for c, v in row.items() if all(o[i].get(c) == v for o in others)}
-                        witness = {
-                            "table": table, "row": {c: v for c, v in same.items() if not GENERATED.search(str(v))},
-                            "column": column, "ended": value, "serial": list(dict.fromkeys(theirs)),
-                        }  # fmt: skip
                         sentence = f"{column} {value}; every serial order ends with {_or(theirs)}"
-                        differences.append((rank, sentence, witness))
+                        differences.append((rank, sentence, (table, i, column)))
         if differences:
-            _, message, found = min(differences, key=lambda d: d[:2])
-            return message, (found,)
+            _, message, place = min(differences)
+            return message, (self._witness(*place),)
         for table, rows in self.actual_ledger.items():
             counts = [len(s.get(table, [])) for s in self.seen]
             if len(rows) not in counts:
                 return f"{len(rows)} rows in {table}; every serial order ends with {_or(counts)}", ()
         return self._together() or "no serial order of the calls ends with this ledger", ()
+
+    def _witness(self, table: str, i: int, column: str) -> Row:
+        """The difference as data, with what tells the row: that is the same in every serial order."""
+        row, others = self.actual_ledger[table][i], [s[table][i] for s in self.seen]
+        same = {c: v for c, v in row.items() if all(o.get(c) == v for o in others)}
+        return {
+            "table": table, "row": {c: v for c, v in same.items() if not GENERATED.search(str(v))},
+            "column": column, "ended": row[column], "serial": list(dict.fromkeys(o.get(column) for o in others)),
+        }  # fmt: skip
 
 
 def _stray_error(context: Context) -> Violation | None:

@@ -6,7 +6,7 @@ where there are any. What is not known is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,7 +160,7 @@ class Words:
         key = self._holding.rows.get((oid, tid)) if self._holding is not None else None
         if not key:
             return f"a row of {table}"
-        return f"row ({', '.join(f'{column} {short(value)}' for column, value in key.items())}) of {table}"
+        return f"row ({shown(key)}) of {table}"
 
 
 def _is_thing(wanted: Wanted) -> bool:
@@ -204,24 +204,29 @@ def _plain(mode: str, kind: str) -> str:
 
 
 def _advisory(key: tuple[int, ...]) -> str:
-    """The parts of a key: two integers, or the halves of a long one."""
-    first, second, parts = key
-    if parts == 2:
-        numbers: Iterable[int] = (signed(first, 32), signed(second, 32))
-    else:
-        numbers = (signed(first << 32 | second, 64),)
-    shown = [str(n) if abs(n) < _SHORT_KEY else "…" for n in numbers]
-    if set(shown) == {"…"}:
+    words = [str(n) if abs(n) < _SHORT_KEY else "…" for n in numbers_of(key)]
+    if set(words) == {"…"}:
         return "an advisory lock"
-    return f"advisory lock {shown[0]}" if len(shown) == 1 else f"advisory lock ({', '.join(shown)})"
+    return f"advisory lock {words[0]}" if len(words) == 1 else f"advisory lock ({', '.join(words)})"
 
 
-def signed(number: int, bits: int) -> int:
-    """Half of an advisory key, or all of it, as the function that takes it is given it."""
+def numbers_of(key: tuple[int, ...]) -> tuple[int, ...]:
+    """An advisory key as the function that takes it is given it: two integers, or a long one made of two halves. The
+    third part of ``key`` says which."""
+    first, second, parts = key
+    return (_signed(first, 32), _signed(second, 32)) if parts == 2 else (_signed(first << 32 | second, 64),)
+
+
+def _signed(number: int, bits: int) -> int:
     return number - (1 << bits) if number >> (bits - 1) else number
 
 
-def short(value: Any) -> str:
+def shown(key: Row) -> str:
+    """The columns of a row's key, with their values."""
+    return ", ".join(f"{column} {_short(value)}" for column, value in key.items())
+
+
+def _short(value: Any) -> str:
     """On one line, of at most 40 characters."""
     text = " ".join(str(value).split())
     return text if len(text) <= 40 else text[:39] + "…"

@@ -6,12 +6,13 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import psycopg
 
 from harness.driver.client import Client, State
-from harness.driver.cycles import short, signed
+from harness.driver.cycles import numbers_of, shown
 from harness.driver.holdings import Holdings
 from harness.driver.locks import Locks, Waits
 from harness.driver.observer import Observer
@@ -144,13 +145,17 @@ class Moments:
         name, key = self._table(table), self._held.now.rows.get((table, tid), {})
         if not key or any(self._made_up(value) for value in key.values()):
             return name
-        return f"{name} ({', '.join(f'{column} {short(value)}' for column, value in key.items())})"
+        return f"{name} ({shown(key)})"
 
     def _made_up(self, value: Json) -> bool:
         """Whether it may be an id or a time that the server made, which is another one in every execution. (Sequences
         are put back.)"""
-        given = (*(sql for _, sql in self._plan.setup), *(s.sql for w in self._plan.workers for s in w.statements))
-        return _MADE.match(str(value)) is not None and not any(str(value) in sql for sql in given)
+        return _MADE.match(str(value)) is not None and not any(str(value) in sql for sql in self._given)
+
+    @cached_property
+    def _given(self) -> tuple[str, ...]:
+        """All SQL that the execution was given. Not before it is asked for: not every execution is looked at."""
+        return (*(sql for _, sql in self._plan.setup), *(s.sql for w in self._plan.workers for s in w.statements))
 
     def _table(self, oid: int) -> str:
         if oid not in self._tables:
@@ -161,10 +166,7 @@ class Moments:
         """An advisory key, as it was given; by its number among them where it may be made from a fresh id."""
         if self._plan.names.users or self._plan.names.jobs:
             return self._keys.setdefault(key, f"#{len(self._keys) + 1}")
-        first, second, words = key
-        if words == 2:
-            return f"{signed(first, 32)}, {signed(second, 32)}"
-        return str(signed(first << 32 | second, 64))
+        return ", ".join(map(str, numbers_of(key)))
 
     def _asked(self, query: str, parameter: Sequence[int] | int) -> list[tuple[Any, ...]]:
         try:

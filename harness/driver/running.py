@@ -123,6 +123,8 @@ class Running:
 
     def execute(self, strategy: Strategy, seed: int) -> Execution:
         self.timers.foresee(arms_of(strategy))
+        # Who is watched closely stops at every gate: a backend that has run ahead holds what its turns do not tell.
+        watched = self.holdings is not None or self.on_turn is not None
         for turn in range(MAX_STEPS):
             holes = self.network.choices
             enabled = (*(c.choice for c in self.clients if c.can_act), *holes)
@@ -134,8 +136,7 @@ class Running:
             self.committed = False
             client = self._client(choice.worker)
             over = [c for c in self.clients if c.over]
-            # Who is watched closely stops at every gate: a backend that has run ahead holds what its turns do not tell.
-            ahead = strategy.ahead() if self.holdings is None and self.on_turn is None else 0
+            ahead = 0 if watched else strategy.ahead()
             try:
                 self._take(client, choice, ahead)
                 self.timers.check()
@@ -150,7 +151,7 @@ class Running:
             strategy.observe(self.effects.turn())
             if self.committed:
                 self._note_ledger()
-            if self.holdings is not None or self.on_turn is not None:
+            if watched:
                 self.held.look()
             if self.on_turn is not None:
                 self.on_turn(self.moments.look())

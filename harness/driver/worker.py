@@ -70,9 +70,9 @@ class _Worker:
         """Why the connection is lost, where that came while nothing was asked. Of what is asked next the library tells
         only that the connection is gone, in words that depend on who was faster."""
         self.telling = False
+        """The server tells the session of its waits for locks."""
         self.backend = 0
         """Number of the server's process."""
-        """The server tells the session of its waits for locks."""
         self.waits: list[Message] = []
         """What the server has said of waits for locks, and the controller has not been told yet."""
 

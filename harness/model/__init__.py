@@ -29,7 +29,16 @@ from harness.model.results import (
     ScenarioResult,
 )
 from harness.model.scenarios import Case, Expectation, Follow, LedgerRule, Order, OrderStep, Scenario, Search
-from harness.model.statements import PUBLIC_ROLE, Call, OnSigterm, Script, Statement, StatementKind, Worker
+from harness.model.statements import (
+    MAKE_PUBLIC_ROLE,
+    PUBLIC_ROLE,
+    Call,
+    OnSigterm,
+    Script,
+    Statement,
+    StatementKind,
+    Worker,
+)
 from harness.model.stories import (
     UNTOLD,
     HeldLock,
@@ -55,6 +64,7 @@ __all__ = [
     "GATE_SQLSTATE",
     "LEVELS",
     "LIFE_KEY",
+    "MAKE_PUBLIC_ROLE",
     "MARKS",
     "PUBLIC_ROLE",
     "TURN_SEQUENCE",

@@ -36,6 +36,14 @@ class Call:
 
 PUBLIC_ROLE = "refund_harness_public"
 """What ``role: public`` becomes: a role that has only what PUBLIC has."""
+MAKE_PUBLIC_ROLE = f"""
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{PUBLIC_ROLE}') THEN
+    CREATE ROLE {PUBLIC_ROLE} NOLOGIN;
+  END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
+"""
 
 _AND_CHAIN = re.compile(r"\sand\s+chain\b", re.IGNORECASE)
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from harness.model.histories import Execution
 from harness.model.values import Json
 
-_SITE = re.compile(r"(?P<function>.+):(?P<line>\d+)(?:\.\d+)?~?")
+_SITE = re.compile(r"(?P<function>.+):(?P<line>\d+)(?:\.\d+)?~?", re.DOTALL)
 
 
 class SessionState(StrEnum):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.files import write_atomically
+from harness.machine import lives
 
 KEEP_RUNS = 20
 MARKER = ".refund-harness-run"
@@ -96,10 +97,9 @@ def _going_on(folder: Path) -> bool:
         pid, host = owner
         if host != socket.gethostname():
             return time.time() - marker.stat().st_mtime < _ABANDONED_S
-        os.kill(int(pid), 0)
-    except (OSError, ValueError, OverflowError) as error:
-        return isinstance(error, PermissionError)  # alive, and somebody else's
-    return True
+        return lives(int(pid))
+    except (OSError, ValueError) as error:
+        return isinstance(error, PermissionError)  # somebody else's
 
 
 def _remove(folder: Path) -> None:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.model import Source
+from harness.model import Source, site_of
 from harness.report.text import clean, one_line
 
 AROUND = 3
 MAX_LINES = 2_000
 LINE_LIMIT = 300
-_SITE = re.compile(r"(.+):(\d+)(?:\.\d+)?~?", re.DOTALL)
-
-
-def place_of(site: str) -> tuple[str, int] | None:
-    """Function and line of a site's name: `refund:41`, `refund:41.2`, `refund:41~`; None for a step that is none."""
-    found = _SITE.fullmatch(site)
-    return (found[1], int(found[2])) if found else None
 
 
 class Code:
@@ -29,14 +21,14 @@ class Code:
 
     def excerpt(self, sources: Sequence[Source], site: str) -> dict[str, Any] | None:
         """The line of ``site`` and three around it; None where the function is not known."""
-        place = place_of(site)
+        place = site_of(site)
         return None if place is None else self._excerpt(sources, place[0], {place[1]: ""})
 
     def marked(self, sources: Sequence[Source], marks: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
         """An excerpt per function with all its marked lines. ``marks``: sites and what to say beside their lines."""
         places: dict[str, dict[int, str]] = {}
         for site, words in marks:
-            if place := place_of(site):
+            if place := site_of(site):
                 lines = places.setdefault(place[0], {})
                 lines[place[1]] = f"{lines[place[1]]}; {words}" if place[1] in lines else words
         found = (self._excerpt(sources, function, lines) for function, lines in places.items())

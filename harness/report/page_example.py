@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.model import Counterexample, EventKind, History, ScenarioResult, Story
+from harness.model import Counterexample, EventKind, History, ScenarioResult, Story, site_of
 from harness.report.answers import is_control
-from harness.report.page_code import Code, place_of
+from harness.report.page_code import Code
 from harness.report.page_nearest import nearest_view
 from harness.report.page_player import Player
 from harness.report.page_rules import RULES
@@ -74,7 +74,7 @@ def _label(drawn: Timeline, turn: int) -> str:
 
 def _site(drawn: Timeline) -> dict[str, Any] | None:
     """The first point inside a function, to explain how such points are called."""
-    places = (place_of(cell.site) for row in drawn.rows for cell in row.cells.values())
+    places = (site_of(cell.site) for row in drawn.rows for cell in row.cells.values())
     name, line = next((place for place in places if place), ("", 0))
     return {"name": one_line(name, NAME_LIMIT), "line": line} if name else None
 
@@ -96,7 +96,7 @@ def _shown(example: Counterexample, code: Code) -> dict[str, Any]:
     for worker, turn, words in _first_reason(example.story):
         site, sql = _standing(example.execution.history, worker, turn)
         what = f"T{turn} {one_line(worker, NAME_LIMIT)} {words}"
-        if place_of(site):
+        if site_of(site):
             marks.append((site, what))
         # A COMMIT says nothing that the sentence does not.
         if sql and not is_control(sql):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.model import Counterexample, Event, EventKind, Violation
+from harness.model import Counterexample, Event, EventKind, Violation, source_line
 
-_SITE = re.compile(r"(?P<function>.+):(?P<line>\d+)(\.\d+)?~?")
 _INSIDE = (EventKind.STEP, EventKind.INVOKE)
 
 
@@ -24,11 +22,11 @@ class Place:
 def place_of(example: Counterexample, violation: Violation) -> Place | None:
     """The step in which ``violation`` showed; else the one that acted on what was no longer so; else the last one
     inside a function until then. None where none of them stands in a function whose file is known."""
-    sources = {source.function: source for source in example.story.sources if source.file and source.first_line > 0}
+    sources = [source for source in example.story.sources if source.first_line > 0]
     for event in _telling(example, violation):
-        if (found := _SITE.fullmatch(event.step)) and (source := sources.get(found["function"])) is not None:
-            line = source.first_line + int(found["line"]) - 1
-            return Place(file=source.file, line=line, step=event.step)
+        if (found := source_line(sources, event.step)) is not None:
+            file, line = found
+            return Place(file=file, line=line, step=event.step)
     return None
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from itertools import takewhile
 
 from harness.errors import NondeterminismError
-from harness.model import Action, Choice, Schedule
+from harness.model import Action, Choice, Schedule, site_of
 from harness.strategies.once import Once
 from harness.strategies.protocol import arms_among
 
-_SITE = re.compile(r"(?P<function>.*):(?P<line>\d+)(\.\d+)?~?")
 EXTRA_TURNS = 1000
 """New points that an adapted replay lets workers pass on their way to the saved ones, in all."""
 
@@ -96,18 +94,14 @@ class Replay(Once):
         """Whether the step is new, and the wanted one is still to be expected behind it."""
         if (own.worker, own.step) in self._known:
             return False
-        here, there = _site(own.step), _site(wanted.step)
+        here, there = site_of(own.step), site_of(wanted.step)
         if here is None or there is None or here[0] != there[0]:
             return True
-        lines = {site[1] for w, step in self._known if w == own.worker and (site := _site(step)) and site[0] == here[0]}
+        lines = {
+            site[1] for w, step in self._known if w == own.worker and (site := site_of(step)) and site[0] == here[0]
+        }
         nearest = min(lines, key=lambda line: (abs(line - here[1]), line != there[1], line))
         return nearest < there[1]
 
     def _is_wanted_later(self, own: Choice) -> bool:
         return any((d.choice.worker, d.choice.step) == (own.worker, own.step) for d in self._decisions[self._turn :])
-
-
-def _site(step: str) -> tuple[str, int] | None:
-    """Function and line of a point inside a function; None for a client's statement or a commit."""
-    found = _SITE.fullmatch(step)
-    return None if found is None else (found["function"], int(found["line"]))

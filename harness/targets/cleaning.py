@@ -16,7 +16,7 @@ from harness.targets.docker import containers, docker_client
 from harness.targets.marks import PREFIX, Mark, session_of, token_of
 from harness.targets.places import run_places
 from harness.targets.protocol import Target
-from harness.targets.runfolder import leftovers, sweep
+from harness.targets.runfolder import leftovers, sweep_one
 
 _APPLICATION = "refund-harness clean"
 _DATABASES = """
@@ -51,15 +51,17 @@ def clean_server(target: Target, *, dry_run: bool) -> list[Cleaned]:
         for name, comment, owner, may in found:
             if not (token := token_of(name)):
                 continue
-            reason = _reason_to_stay(token, comment, sessions) or ("" if may else f"it belongs to role {owner}")
-            done.append(_keep(name, reason) if reason else _drop(conn, name, Mark.read(comment), dry_run=dry_run))
+            mark = Mark.read(comment)
+            if mark is None:
+                done.append(_keep(name, "it has our name, but not our mark"))
+            elif reason := _reason_to_stay(token, mark, sessions) or ("" if may else f"it belongs to role {owner}"):
+                done.append(_keep(name, reason))
+            else:
+                done.append(_drop(conn, name, mark, dry_run=dry_run))
     return done
 
 
-def _reason_to_stay(token: str, comment: str, sessions: Sequence[tuple[Any, ...]]) -> str:
-    mark = Mark.read(comment)
-    if mark is None:
-        return "it has our name, but not our mark"
+def _reason_to_stay(token: str, mark: Mark, sessions: Sequence[tuple[Any, ...]]) -> str:
     # Of a run that works on, one database may stand deserted: somebody is in another one, or makes them.
     if any(token_of(datname or "") == token or name == session_of(token) for datname, name in sessions):
         return "its run is connected"
@@ -70,8 +72,7 @@ def _keep(name: str, reason: str) -> Cleaned:
     return Cleaned(kind="database", said=f"{name} stays: {reason}")
 
 
-def _drop(conn: psycopg.Connection[Any], name: str, mark: Mark | None, *, dry_run: bool) -> Cleaned:
-    assert mark is not None
+def _drop(conn: psycopg.Connection[Any], name: str, mark: Mark, *, dry_run: bool) -> Cleaned:
     whose = f"of process {mark.pid} on {mark.host}"
     if dry_run:
         return Cleaned(kind="database", said=f"{name} {whose} would be dropped")
@@ -87,11 +88,13 @@ def _drop(conn: psycopg.Connection[Any], name: str, mark: Mark | None, *, dry_ru
 def _folders(dry_run: bool) -> Iterator[Cleaned]:
     account = server_account()
     for place in run_places():
-        found = leftovers(place, account)
-        gone = [] if dry_run else sweep(place, account)
-        for path in found:
-            said = "would be removed" if dry_run else "removed" if path in gone else "could not be removed"
-            yield Cleaned(kind="run folder", said=f"{path} {said}", ok=dry_run or path in gone)
+        for path in leftovers(place, account):
+            if dry_run:
+                yield Cleaned(kind="run folder", said=f"{path} would be removed")
+            elif sweep_one(path):
+                yield Cleaned(kind="run folder", said=f"{path} removed")
+            else:
+                yield Cleaned(kind="run folder", said=f"{path} could not be removed", ok=False)
 
 
 def _containers(dry_run: bool) -> Iterator[Cleaned]:

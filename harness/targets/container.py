@@ -11,7 +11,7 @@ from contextlib import closing
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from harness.db import connect, one_line
+from harness.db import connect, one_line, version_of
 from harness.errors import TargetError, UsageError
 from harness.targets.closing import Closing
 from harness.targets.docker import LABEL, containers, docker_answering, docker_client
@@ -117,9 +117,7 @@ class ContainerTarget(Closing):
             try:
                 # An image's own preparation may run a server that only it can reach, and that ends again.
                 with connect(self.conninfo(self.maintenance_database), application_name="refund-harness") as conn:
-                    row = conn.execute("SHOW server_version").fetchone()
-                    assert row is not None
-                    return str(row[0]).split()[0]
+                    return version_of(conn)
             except (TargetError, psycopg.Error) as error:
                 refusal = one_line(str(error))
             if time.monotonic() > deadline:

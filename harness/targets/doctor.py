@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.db import connect
 from harness.errors import HarnessError, TargetError
+from harness.machine import processors
 from harness.targets.account import Account, server_account
 from harness.targets.binaries import find_binaries
 from harness.targets.embedded import EmbeddedTarget
@@ -63,9 +64,8 @@ def _python() -> Finding:
 
 
 def _processors() -> Finding:
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Finding(
-        name="processors", ok=True, detail=f"{mine} that we may use; --jobs auto runs so many campaigns at once"
+        name="processors", ok=True, detail=f"{processors()} that we may use; --jobs auto runs so many campaigns at once"
     )
 
 

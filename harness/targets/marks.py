@@ -8,6 +8,8 @@ import socket
 from dataclasses import dataclass
 from typing import Self
 
+from harness.machine import lives
+
 PREFIX = "refund_harness_"
 _NAME = re.compile(rf"{PREFIX}(?P<token>[0-9a-f]{{8}})_\d+")
 _MARK = re.compile(r"refund-harness: disposable, of process (?P<pid>\d+) on (?P<host>.+)")
@@ -41,15 +43,7 @@ class Mark:
     @property
     def lives(self) -> bool:
         """Whether the process is seen to be there. One of another machine never is."""
-        if not self.of_this_machine:
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        return self.of_this_machine and lives(self.pid)
 
 
 def name_of(token: str, number: int) -> str:

@@ -59,7 +59,22 @@ class RunFolder:
 
 def sweep(place: Path, account: Account) -> list[Path]:
     """Remove the run folders of owners that died, and end servers that outlived them; what was removed."""
-    return [path for path in leftovers(place, account) if _sweep_one(path)]
+    return [path for path in leftovers(place, account) if sweep_one(path)]
+
+
+def sweep_one(path: Path) -> bool:
+    """Remove a run folder whose owner is dead, and end its server; whether it is gone."""
+    descriptor = _try_lock(path)
+    if descriptor is None:
+        return False
+    try:
+        _end_server(path / "data")
+        end_orphans(path / "data")
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+    return not path.exists()
 
 
 def leftovers(place: Path, account: Account) -> list[Path]:
@@ -82,20 +97,6 @@ def _is_abandoned(path: Path) -> bool:
         os.close(descriptor)
         return True
     return time.time() - path.stat().st_mtime > _YOUNG_S
-
-
-def _sweep_one(path: Path) -> bool:
-    descriptor = _try_lock(path)
-    if descriptor is None:
-        return False
-    try:
-        _end_server(path / "data")
-        end_orphans(path / "data")
-        shutil.rmtree(path, ignore_errors=True)
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
-    return not path.exists()
 
 
 def _try_lock(path: Path) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from harness.db import connect
+from harness.db import connect, version_of
 from harness.errors import UsageError
 from harness.targets.closing import Closing
 
@@ -30,9 +30,7 @@ class ServerTarget(Closing):
     def __init__(self, spec: str) -> None:
         self._parameters = _parse(spec)
         with connect(make_conninfo("", **self._parameters), application_name="refund-harness") as conn:
-            row = conn.execute("SHOW server_version").fetchone()
-            assert row is not None
-            self.server_version = str(row[0]).split()[0]
+            self.server_version = version_of(conn)
             self.maintenance_database = conn.info.dbname
             self.description = _describe(conn.info.host, conn.info.port, conn.info.dbname)
             if conn.info.password:

@@ -15,10 +15,10 @@ import samples
 import told
 from test_report_page import Page
 
-from harness.model import UNTOLD, Counterexample, Nearest, Reason, ReasonKind, RunResult, Source, Verdict
+from harness.model import UNTOLD, Counterexample, Nearest, Reason, ReasonKind, RunResult, Source, Verdict, site_of
 from harness.report import page_run
 from harness.report.html import Attachment, render_html
-from harness.report.page_code import Code, place_of
+from harness.report.page_code import Code
 from harness.report.page_nearest import nearest_view
 from harness.report.page_player import Player, json_block
 from harness.report.page_rules import RULES
@@ -41,7 +41,7 @@ def page_of(example: Counterexample) -> Page:
     ],
 )  # fmt: skip
 def test_the_place_of_a_site(site: str, place: tuple[str, int] | None) -> None:
-    assert place_of(site) == place
+    assert site_of(site) == place
 
 
 def numbers(excerpt: dict[str, Any] | None) -> list[int | None]:

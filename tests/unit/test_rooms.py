@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "model": set(),
     "files": {"errors"},
+    "machine": set(),
     "resources": set(),
     "sqltext": {"model"},
     "statements": {"model", "sqltext"},
@@ -29,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalog": {"sqltext"},
     "gating": {"model", "sqltext"},
     "adhoc": {"errors", "model", "sqltext", "statements", "db", "resources"},
-    "targets": {"errors", "model", "sqltext", "db"},
+    "targets": {"errors", "model", "sqltext", "db", "machine"},
     "schedule": {"errors", "model"},
     "dependence": {"model"},
     "strategies": {"errors", "model", "schedule", "dependence"},
@@ -59,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"driver", "checks", "targets", "stage", "found"},
     "shards": {"driver"},
     "run": {"errors", "model", "crash", "db", "driver", "targets", "stage", "campaign", "matrix", "isolation", "cases"}
-    | {"tally", "shards"},
+    | {"tally", "shards", "machine"},
     "mutation": {"model"},
     "soaked": {"model"},
     "audited": {"model"},
@@ -69,7 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fates": {"model", "sqltext"},
     "mutants": {"errors", "model", "resources", "mutation", "fates", "sqltext", "scenario", "db", "catalog", "targets"}
     | {"strategies", "driver", "checks", "stage", "campaign", "shards", "matrix"},
-    "report": {"errors", "files", "model", "mutation", "fates", "soaked", "audited"},
+    "report": {"errors", "files", "machine", "model", "mutation", "fates", "soaked", "audited"},
     "draw": {
         "errors",
         "model",
