@@ -31,9 +31,11 @@ def timeline_text(
         lines = layout.lines(timeline.rows, lines_per_cell)
         if height is None or len(lines) <= height:
             return "\n".join(lines)
-    for keep in range(len(timeline.rows), 0, -1):
+    # More rows than there are lines never fit: `elide` gives at least one entry less, and the heading is one line more.
+    room = max(height or 0, 4)
+    for keep in range(min(len(timeline.rows), room), 0, -1):
         lines = layout.lines(elide(timeline.rows, keep, told), 1)
-        if len(lines) <= max(height or 0, 4):
+        if len(lines) <= room:
             break
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,11 @@ import samples
 from rich.cells import cell_len
 
 from harness.model import Event, EventKind, History, Violation
+from harness.report import grid
 from harness.report.answers import answer_text
 from harness.report.grid import fit, timeline_text, wrap
 from harness.report.text import clean, compact_json, cut, one_line
-from harness.report.timeline import BlockedSpan, Timeline, elide, timeline
+from harness.report.timeline import BlockedSpan, Timeline, TimelineRow, elide, timeline
 from harness.report.turns import CellKind
 
 
@@ -173,6 +175,19 @@ def test_width_and_height_are_kept(workers: int, width: int) -> None:
     assert "⋮" in text
     assert "T20 " in text
     assert "← broken" in text
+
+
+def test_however_long_a_history_few_tables_of_it_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = timeline(samples.long_history(300), [Violation(check="c", message="m", turn=20)])
+    tried: list[int] = []
+
+    def counted(rows: Sequence[TimelineRow], keep: int, told: Collection[int | None]) -> tuple[TimelineRow | None, ...]:
+        tried.append(keep)
+        return elide(rows, keep, told)
+
+    monkeypatch.setattr(grid, "elide", counted)
+    assert "T20 " in timeline_text(drawn, 80, 12)
+    assert 0 < len(tried) <= 12
 
 
 def test_wide_characters_count_twice() -> None:
