@@ -6,6 +6,8 @@ the first scenario runs.
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ import pytest
 from harness.scenario import names_our_schema
 
 if TYPE_CHECKING:
+    from harness.config import Configuration
     from harness.driver.pool import WorkerPool
     from harness.model import ScenarioResult
     from harness.targets.databases import Databases
@@ -23,11 +26,13 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("refund-harness")
-    group.addoption(
-        "--harness-target", default="embedded", help="server for scenarios: embedded, postgresql://…, env:NAME"
-    )
-    group.addoption("--harness-seed", type=int, default=0, help="seed of random choices in scenarios")
+    group.addoption("--harness-target", default=None, help="server for scenarios: embedded, postgresql://…, env:NAME")
+    group.addoption("--harness-seed", type=int, default=None, help="seed of random choices in scenarios")
     group.addoption("--harness-schedules", type=int, default=None, help="executions per search, at most")
+    group.addoption(
+        "--harness-config", metavar="FILE", default=None, help="defaults of these; else harness.toml, pyproject.toml"
+    )
+    group.addoption("--harness-no-config", action="store_true", help="look for no such file")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -88,23 +93,34 @@ class _Runtime:
         from harness.targets import open_target
         from harness.targets.databases import Databases
 
-        self.target: Target = open_target(config.getoption("--harness-target"))
+        found = _configuration(config)
+        self.asked = asked = _asked(found, config)
+        self.target: Target = open_target(asked["target"], pg_bin=asked["pg_bin"])
         try:
             self.databases: Databases = Databases(self.target)
             self.pool: WorkerPool = WorkerPool()
         except BaseException:
             self.target.close()
             raise
+        if warning := found.other_major(self.target.server_version):
+            warnings.warn(warning, pytest.PytestWarning, stacklevel=1)
 
     def run(self, path: Path, config: pytest.Config) -> ScenarioResult:
         from harness.campaign import Options, Silent
         from harness.run import run_one
         from harness.scenario import load_scenario
+        from harness.scenario.faults import parse_faults
+        from harness.scenario.levels import parse_levels
         from harness.stage import Stages
 
+        asked = self.asked
         options = Options(
-            seed=config.getoption("--harness-seed"),
-            schedules=config.getoption("--harness-schedules"),
+            seed=asked["seed"],
+            strategy=asked["strategy"],
+            schedules=asked["schedules"],
+            require_exhausted=asked["require"] is not None,
+            faults=parse_faults(asked["faults"]) if asked["faults"] else (),
+            levels=parse_levels(asked["isolation"]) if asked["isolation"] else (),
             folder=_keepsakes(config),
         )
         scenario = load_scenario(_relative(path, config))
@@ -127,6 +143,31 @@ def _runtime(config: pytest.Config) -> _Runtime:
     if _RUNTIME not in config.stash:
         config.stash[_RUNTIME] = _Runtime(config)
     return config.stash[_RUNTIME]
+
+
+def _configuration(config: pytest.Config) -> Configuration:
+    """As for `harness run` that of the working directory, else that of pytest's root folder. Raises `UsageError`."""
+    from harness.config import NOTHING, configuration, environment
+
+    if config.getoption("--harness-no-config"):
+        return NOTHING
+    file = config.getoption("--harness-config") or os.environ.get(environment.CONFIG)
+    found = configuration(config.invocation_params.dir, Path(file) if file else None)
+    return configuration(config.rootpath) if found is NOTHING else found
+
+
+def _asked(found: Configuration, config: pytest.Config) -> dict[str, Any]:
+    """The options of `harness run` that a scenario has here: of pytest's command line, else of the environment, else of
+    the file, else the usual ones. Raises `UsageError`."""
+    from harness.config.commands import defaults
+    from harness.config.environment import from_environment
+
+    usual = {"target": "embedded", "pg_bin": None, "seed": 0, "strategy": None, "schedules": None, "require": None,
+             "faults": None, "isolation": None}  # fmt: skip
+    typed = {name: config.getoption(f"--harness-{name}") for name in ("target", "seed", "schedules")}
+    asked = usual | defaults(found, "run") | from_environment() | {k: v for k, v in typed.items() if v is not None}
+    pg_bin = asked["pg_bin"] if asked["target"] == "embedded" else None
+    return asked | {"pg_bin": None if pg_bin is None else Path(pg_bin)}
 
 
 def _keepsakes(config: pytest.Config) -> Path | None:

@@ -53,12 +53,14 @@ def run_scenarios(
     *,
     jobs: int,
     keep: Callable[[RunResult], None] | None = None,
+    warnings: tuple[str, ...] = (),
 ) -> RunResult:
     """Run the campaigns of ``scenarios``, ``jobs`` at a time; results come in the order given, whatever ``jobs`` is.
 
     A scenario that fails by no fault of its own has the verdict "error", and the others still run; once the server is
     gone, the rest is "not run". ``keep``: when the run is cut short (Ctrl-C, SIGTERM) after a scenario was done, is
-    given what there is by then, before the exception goes on. Raises `UserSqlError` when the server refuses a
+    given what there is by then, before the exception goes on. ``warnings`` become the
+    result's. Raises `UserSqlError` when the server refuses a
     scenario's SQL, `UsageError` for faults that ``target`` cannot have.
     """
     for scenario in scenarios:
@@ -84,6 +86,7 @@ def run_scenarios(
             elapsed_s=time.monotonic() - begin,
             scenarios=tuple(found),
             trouble=trouble,
+            warnings=warnings,
         )
 
     try:

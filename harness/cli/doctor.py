@@ -7,8 +7,9 @@ from pathlib import Path
 from harness.errors import UsageError
 
 
-def run_doctor(pg_bin: Path | None, target: str | None, *, clean: bool, dry_run: bool) -> int:
-    """Look, or with ``clean`` remove what killed runs have left; the exit code. Raises `UsageError`."""
+def run_doctor(pg_bin: Path | None, target: str | None, *, clean: bool, dry_run: bool, configured: str) -> int:
+    """Look, or with ``clean`` remove what killed runs have left; the exit code. ``configured``: the
+    file of the configuration in force, "": there is none. Raises `UsageError`."""
     from harness.report.listing import print_findings
 
     if clean:
@@ -21,7 +22,9 @@ def run_doctor(pg_bin: Path | None, target: str | None, *, clean: bool, dry_run:
     from harness.targets.doctor import diagnose
 
     findings = diagnose(pg_bin=pg_bin)
-    print_findings([(f.name, f.ok, f.needed, f.detail, f.remedy) for f in findings])
+    which = configured or "no harness.toml, and no [tool.refund-harness] in a pyproject.toml, here or above"
+    rows = [(f.name, f.ok, f.needed, f.detail, f.remedy) for f in findings]
+    print_findings([("config", True, False, which, ""), *rows])
     return 0 if all(f.ok or not f.needed for f in findings) else 4
 
 

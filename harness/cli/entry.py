@@ -26,10 +26,8 @@ def main() -> NoReturn:
 
 def run_command(arguments: list[str]) -> int:
     """The exit code of one command line; what went wrong stands on standard error by then, in one line."""
-    from harness.adhoc.arguments import join_call_as
-
     try:
-        result: Any = app(join_call_as(arguments), prog_name="harness", standalone_mode=False)
+        result: Any = app(arguments, prog_name="harness", standalone_mode=False)
         if result == INTERRUPTED:  # typer has already turned Ctrl-C into this
             return _say("interrupted", INTERRUPTED)
         return result if isinstance(result, int) else 0

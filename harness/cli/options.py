@@ -7,16 +7,35 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.configured import typed
+from harness.config import environment
 from harness.errors import UsageError
 
 Target = Annotated[
     str,
     typer.Option(
-        metavar="TARGET", help="embedded, container[:IMAGE], postgresql://…, service=NAME or env:NAME (holds a DSN)"
+        metavar="TARGET",
+        envvar=environment.TARGET,
+        help="embedded, container[:IMAGE], postgresql://…, service=NAME or env:NAME (holds a DSN)",
     ),
 ]
+
+
+def _for_embedded(context: typer.Context, value: Path | None) -> Path | None:
+    """That of a file or a variable steps back where the server is another: only one that was typed is refused there."""
+    other = context.params.get("target", "embedded") != "embedded"
+    return None if other and not typed(context, "pg_bin") else value
+
+
 PgBin = Annotated[
-    Path | None, typer.Option("--pg-bin", metavar="DIR", help="programs of the PostgreSQL to use, for embedded")
+    Path | None,
+    typer.Option(
+        "--pg-bin",
+        metavar="DIR",
+        help="programs of the PostgreSQL to use, for embedded",
+        envvar=environment.PG_BIN,
+        callback=_for_embedded,
+    ),
 ]
 Setup = Annotated[list[str] | None, typer.Option(metavar="SQL|@FILE", help="before every execution")]
 Role = Annotated[str | None, typer.Option(metavar="ROLE", help="of every --call")]
@@ -31,8 +50,8 @@ Invariant = Annotated[
 Budget = Annotated[
     float | None, typer.Option(metavar="SECONDS", min=0, help="for the whole run; what is not reached is said")
 ]
-Seed = Annotated[int, typer.Option(metavar="N", help="of random choices")]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="folder of reports")]
+Seed = Annotated[int, typer.Option(metavar="N", envvar=environment.SEED, help="of random choices")]
+Out = Annotated[Path, typer.Option(metavar="DIR", envvar=environment.OUT, help="folder of reports")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="only what is not a pass")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="also what each verdict means")]
 

@@ -169,3 +169,5 @@ class RunResult:
     scenarios: tuple[ScenarioResult, ...]
     trouble: str = ""
     """What went wrong beside the scenarios, or cut the run short; the verdict is "error" then."""
+    warnings: tuple[str, ...] = ()
+    """What is not as the person wanted it, one line each; the verdict does not depend on it."""

@@ -74,6 +74,7 @@ def run_view(
             ("Executed", plural(sum(result.schedules for result in run.scenarios), "schedule")),
             ("Seed", str(run.seed)),
             ("Took", seconds(run.elapsed_s)),
+            *(("Warning", one_line(warning)) for warning in run.warnings),
         ],
         "scenarios": scenarios,
         "open": OPEN,

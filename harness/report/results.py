@@ -29,6 +29,7 @@ def results_json(run: RunResult) -> dict[str, Any]:
         "elapsed_s": _seconds(run.elapsed_s),
         "scenarios": [_scenario(result) for result in run.scenarios],
         **({"trouble": run.trouble} if run.trouble else {}),
+        **({"warnings": list(run.warnings)} if run.warnings else {}),
     }
 
 

@@ -12,9 +12,10 @@ from harness.scenario import load_scenario, names_our_schema
 from harness.scenario.schema import nearest
 
 
-def find_scenarios(paths: Sequence[str]) -> list[Path]:
+def find_scenarios(paths: Sequence[str], configured: Sequence[str] = ()) -> list[Path]:
     """Files named by ``paths``: files, folders (every file in them that names our schema), or names of shipped or
-    local scenarios. None: ``scenarios/`` here, else the shipped ones. Raises `UsageError`."""
+    local scenarios. None: ``scenarios/`` here, else the shipped ones. ``configured``: what a project names, whose
+    folders are looked at for names, too. Raises `UsageError`."""
     if not paths:
         here = Path("scenarios")
         paths = [str(here if here.is_dir() else _short(shipped("scenarios")))]
@@ -29,7 +30,7 @@ def find_scenarios(paths: Sequence[str]) -> list[Path]:
         elif path.is_file():
             found.append(path)
         else:
-            found.append(_by_name(given))
+            found.append(_by_name(given, [Path(p) for p in configured]))
     return found
 
 
@@ -44,8 +45,8 @@ def load_all(paths: Sequence[Path]) -> list[Scenario]:
     return scenarios
 
 
-def _by_name(name: str) -> Path:
-    for folder in (Path("scenarios"), shipped("scenarios")):
+def _by_name(name: str, configured: Sequence[Path]) -> Path:
+    for folder in (*configured, Path("scenarios"), shipped("scenarios")):
         path = folder / f"{name}.yaml"
         if path.is_file():
             return _short(path)

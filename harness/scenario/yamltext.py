@@ -52,7 +52,7 @@ class Document:
         """An error at the nearest place known for ``path``: its key, else its value, else its parent's."""
         while path and path not in self.keys and path not in self.values:
             path = path[:-1]
-        return _error(self.file, self.keys.get(path) or self.values.get(path) or (1, 1), message)
+        return error_at(self.file, self.keys.get(path) or self.values.get(path) or (1, 1), message)
 
     def text_at(self, path: Path_, key: str) -> Path_:
         """The path of the text under ``key`` of the mapping at ``path``, or of the bare text that stands for it."""
@@ -64,32 +64,36 @@ class Document:
             return self.error(path, message)
         style, start, end = self.scalars[path]
         at = start + _in_source(self.text[start:end], style, _at(self.data, path)[:offset])
-        return _error(self.file, _place(self.text, at), message)
+        return error_at(self.file, _place(self.text, at), message)
 
 
 def read(path: Path, *, noun: str = NOUN, needs: str = NEEDS) -> Document:
     """Read and parse ``path``. Raises `ScenarioError` (one line, with place) for anything wrong with it. ``noun``: what
     it is, for messages; ``needs``: what must be in it."""
+    return parse(str(path), read_text(path, noun=noun), noun=noun, needs=needs)
+
+
+def read_text(path: Path, *, noun: str) -> str:
+    """The text of ``path``, of bounded size. Raises `ScenarioError`."""
     file = str(path)
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise _error(file, (1, 1), "is a directory")
+            raise error_at(file, (1, 1), "is a directory")
         if not stat.S_ISREG(mode):
-            raise _error(file, (1, 1), "is not a regular file")
+            raise error_at(file, (1, 1), "is not a regular file")
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as e:
-        raise _error(file, (1, 1), f"cannot be read: {getattr(e, 'strerror', None) or e}") from None
+        raise error_at(file, (1, 1), f"cannot be read: {getattr(e, 'strerror', None) or e}") from None
     if len(raw) > MAX_BYTES:
-        raise _error(file, (1, 1), f"larger than {MAX_BYTES // 1024} KiB: not {noun}")
+        raise error_at(file, (1, 1), f"larger than {MAX_BYTES // 1024} KiB: not {noun}")
     raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        text = raw.decode()
+        return raw.decode()
     except UnicodeDecodeError as e:
         good = raw[: e.start].decode()
-        raise _error(file, _place(good, len(good)), f"not UTF-8: byte 0x{raw[e.start]:02x}") from None
-    return parse(file, text, noun=noun, needs=needs)
+        raise error_at(file, _place(good, len(good)), f"not UTF-8: byte 0x{raw[e.start]:02x}") from None
 
 
 def parse(file: str, text: str, *, noun: str = NOUN, needs: str = NEEDS) -> Document:
@@ -100,7 +104,7 @@ def parse(file: str, text: str, *, noun: str = NOUN, needs: str = NEEDS) -> Docu
     from ruamel.yaml.reader import ReaderError
 
     if old := _OLD_YAML.search(text):
-        raise _error(file, _place(text, old.start()), f"{old[0]}: {noun} is YAML 1.2")
+        raise error_at(file, _place(text, old.start()), f"{old[0]}: {noun} is YAML 1.2")
     document = Document(file=file, text=text, data=None)
     yaml = YAML(typ="safe", pure=True)
     yaml.max_depth = MAX_DEPTH + 1
@@ -116,13 +120,13 @@ def parse(file: str, text: str, *, noun: str = NOUN, needs: str = NEEDS) -> Docu
         raise _marked(file, e.problem_mark or e.context_mark, f"not YAML: {problem}") from None
     except ReaderError as e:
         message = f"not YAML: character #x{e.character:04x} is not allowed"
-        raise _error(file, _place(text, e.position), message) from None
+        raise error_at(file, _place(text, e.position), message) from None
     except YAMLError as e:
-        raise _error(file, (1, 1), f"not YAML: {e}") from None
+        raise error_at(file, (1, 1), f"not YAML: {e}") from None
     except RecursionError:
-        raise _error(file, (1, 1), _TOO_DEEP) from None
+        raise error_at(file, (1, 1), _TOO_DEEP) from None
     if node is None:
-        raise _error(file, (1, 1), f"empty: {needs}")
+        raise error_at(file, (1, 1), f"empty: {needs}")
     _Builder(document).build(node)
     return document
 
@@ -202,10 +206,10 @@ class _Builder:
 
 
 def _marked(file: str, mark: Any, message: str) -> ScenarioError:
-    return _error(file, (mark.line + 1, mark.column + 1) if mark else (1, 1), message)
+    return error_at(file, (mark.line + 1, mark.column + 1) if mark else (1, 1), message)
 
 
-def _error(file: str, place: tuple[int, int], message: str) -> ScenarioError:
+def error_at(file: str, place: tuple[int, int], message: str) -> ScenarioError:
     """One clean line of bounded length, whatever the file put into it."""
     message = " ".join(message.split())
     if len(message) > MAX_MESSAGE:

@@ -68,7 +68,7 @@ def full_run() -> RunResult:
     idle = samples.scenario("idle", Verdict.INCONCLUSIVE, meaning="Nothing ever overlapped.", passing=None)
     tested = samples.scenario("tested", cases=(case(),), passing=others[0].passing)
     run = samples.run_of(full, *others, broken, idle, tested, verdict=Verdict.ERROR)
-    return replace(run, trouble="the disk was full")
+    return replace(run, trouble="the disk was full", warnings=("another server",))
 
 
 def fault_matrix() -> FaultMatrix:

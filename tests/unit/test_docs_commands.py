@@ -23,7 +23,17 @@ FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 TYPED = re.compile(r"(?:(?<=^)|(?<=\s))(?:refund-)?harness (?=[a-z])(.+?)(?= {2,}|$)", re.MULTILINE)
 """A command ends at the end of its line, or where two blanks and a word on it follow."""
 SEARCHES = {*STRATEGIES, "all", "plain", "barrier_threads"}
-OTHERS = {"--dist", "--ignore-requires-python", "--no-deps", "--permission"}
+OTHERS = {
+    "--harness-config",
+    "--harness-no-config",
+    "--harness-schedules",
+    "--harness-seed",
+    "--harness-target",
+    "--dist",
+    "--ignore-requires-python",
+    "--no-deps",
+    "--permission",
+}
 """Options of other programs that a page names."""
 
 
@@ -88,7 +98,7 @@ def test_what_is_wrong_would_be_seen() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_option_that_it_names_is_one_of_ours(path: Path) -> None:
-    ours = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    ours = {o for command in [GROUP, *COMMANDS.values()] for parameter in command.params for o in parameter.opts}
     named = set(re.findall(r"`(--[a-z-]+)", path.read_text(encoding="utf-8")))
     assert named - ours - OTHERS == set()
 

@@ -49,7 +49,9 @@ def whole() -> RunResult:
     )  # fmt: skip
     result = CaseResult(case=case, sql="SELECT 1", answered=None, changed=False, checks={"declared_answer": 1})
     full = replace(run.scenarios[0], faults=MATRIX, levels=(LEVEL,), cases=(result,))
-    return replace(run, scenarios=(full, *run.scenarios), trouble="the page could not be written")
+    return replace(
+        run, scenarios=(full, *run.scenarios), trouble="the page could not be written", warnings=("another server",)
+    )
 
 
 def unknown(value: Any, schema: dict[str, Any], where: str = "") -> Iterator[str]:

@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "model": set(),
     "files": {"errors"},
+    "config": {"errors", "model", "scenario", "mutation", "soaked", "strategies", "targets"},
     "machine": set(),
     "resources": set(),
     "sqltext": {"model"},

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from harness.cli.app import app
+from harness.cli.configured import configured, given
 from harness.cli.options import PgBin
 
 
 @app.command("list", short_help="List scenarios")
 def list_(
+    context: typer.Context,
     scenario: Annotated[
         list[str] | None, typer.Argument(metavar="SCENARIO", help="files, folders or names; default: scenarios/")
     ] = None,
@@ -21,12 +23,13 @@ def list_(
     from harness.report.listing import print_scenarios
     from harness.scenario.find import find_scenarios, load_all
 
-    print_scenarios(load_all(find_scenarios(scenario or [])))
+    print_scenarios(load_all(find_scenarios(scenario or [], configured(context).scenarios)))
     return 0
 
 
 @app.command(short_help="Is this machine ready?")
 def doctor(
+    context: typer.Context,
     pg_bin: PgBin = None,
     clean: Annotated[bool, typer.Option("--clean", help="instead remove what killed runs have left")] = False,
     target: Annotated[
@@ -38,7 +41,8 @@ def doctor(
     """Is this machine ready? Starts a server and says what was found."""
     from harness.cli.doctor import run_doctor
 
-    return run_doctor(pg_bin, target, clean=clean, dry_run=dry_run)
+    asked = pg_bin if given(context, "pg_bin") or not clean else None
+    return run_doctor(asked, target, clean=clean, dry_run=dry_run, configured=configured(context).file)
 
 
 @app.command(short_help="Print the JSON Schema of scenarios or results")

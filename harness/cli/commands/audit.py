@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from harness.cli.app import app
+from harness.cli.configured import configured, say_which
 from harness.cli.options import Out
 from harness.cli.reporting import can_be_written
 
 
 @app.command(short_help="Read-only checks of a live ledger")
 def audit(
+    context: typer.Context,
     target: Annotated[
         str, typer.Option(metavar="SERVER", help="postgresql://… or env:NAME (a variable that holds a DSN)")
     ],
@@ -38,6 +40,7 @@ def audit(
     from harness.cli.audit import Asked, run_audit
 
     can_be_written("--json", json)
+    say_which(configured(context), verbose=verbose)
     return run_audit(
         Asked(
             target=target, mapping=map_, since=since, timeout=timeout, stuck_after=stuck_after, limit=limit,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.app import app
+from harness.cli.configured import configured, say_which, warn_of_major
 from harness.cli.options import (
     Budget,
     Call,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 @app.command(short_help="Check any function, without a scenario file")
 def check(
+    context: typer.Context,
     sql: Annotated[list[str], typer.Option(metavar="FILE|DIR", help="SQL to install, in order")],
     call: Call = None,
     call_as: CallAs = None,
@@ -81,14 +83,17 @@ def check(
         seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
     )
     reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
+    found = configured(context)
+    say_which(found, verbose=verbose)
 
     def go(keep: Keep) -> RunResult:
         with open_target(target, pg_bin=pg_bin) as server:
+            warnings = warn_of_major(found, server.server_version)
             within = with_budget(options, budget)
             with Databases(server) as databases:
                 ready = check_on(server, request, databases, file=save, folder=folder)
             scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
             announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
-            return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep)
+            return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep, warnings=warnings)
 
     return reported(go, folder, json, junit, reporter)

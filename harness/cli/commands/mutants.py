@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.app import app
+from harness.cli.configured import configured, given, say_which
 from harness.cli.options import (
     Budget,
     Call,
@@ -29,6 +30,7 @@ from harness.errors import UsageError
 
 @app.command(short_help="Break functions in every known way: is it found?")
 def mutants(
+    context: typer.Context,
     mutant: Annotated[
         list[str] | None, typer.Argument(metavar="MUTANT", help="files, folders or names; default: all shipped")
     ] = None,
@@ -70,6 +72,11 @@ def mutants(
         target=target, pg_bin=pg_bin, strategies=chosen, seed=seed, seeds=seeds, schedules=schedules, budget=budget,
         jobs=default_jobs(jobs), json=json, quiet=quiet, verbose=verbose,
     )  # fmt: skip
+    say_which(configured(context), verbose=verbose)
+    if mutant or not (call or call_as):  # what a file says of one's own SQL is for a run that is about it
+        sql = sql if given(context, "sql") else None
+        role = role if given(context, "role") else None
+        workers = workers if given(context, "workers") else None
     if not sql and any((call, call_as, setup, role, workers, invariant)):
         raise UsageError("--call, --setup, --role, --workers and --invariant go with --sql")
     if sql and mutant:

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from harness.cli.app import app
+from harness.cli.configured import given
 from harness.errors import UsageError
 
 
 @app.command(short_help="Make a saved run's report again, or compare two")
 def report(
+    context: typer.Context,
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="of a run, or of reports: the last run there; default: reports")
     ] = None,
@@ -33,9 +35,10 @@ def report(
 
     if compare is None:
         return rebuild(folder or Path("reports"), out, json, junit)
-    for option, given in (("DIR", folder), ("--out", out), ("--junit", junit)):
-        if given is not None:
-            raise UsageError(f"{option} does not go with --compare: {given}")
+    named = folder if given(context, "folder") else None
+    for option, value in (("DIR", named), ("--out", out), ("--junit", junit)):
+        if value is not None:
+            raise UsageError(f"{option} does not go with --compare: {value}")
     return compared(*compare, json)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.app import app
+from harness.cli.configured import configured, say_which, warn_of_major
 from harness.cli.options import Budget, Out, PgBin, Quiet, Seed, Target, Verbose, one_of
 from harness.cli.reporting import Keep, can_be_written, reported
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 @app.command(short_help="Run scenarios and report what they show")
 def run(
+    context: typer.Context,
     scenario: Annotated[
         list[str] | None, typer.Argument(metavar="SCENARIO", help="files, folders or names; default: scenarios/")
     ] = None,
@@ -73,16 +75,20 @@ def run(
     count = default_jobs(jobs)
     struck = parse_faults(faults) if faults is not None else ()
     levels = parse_levels(isolation) if isolation is not None else ()
-    scenarios = load_all(find_scenarios(scenario or []))
+    found = configured(context)
+    scenarios = load_all(find_scenarios(scenario or [], found.scenarios))
     folder = new_run_folder(out)
     options = Options(
         seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder,
         faults=struck, levels=levels,
     )  # fmt: skip
     reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
+    say_which(found, verbose=verbose)
 
     def go(keep: Keep) -> RunResult:
         with open_target(target, pg_bin=pg_bin) as server:
-            return run_scenarios(scenarios, server, with_budget(options, budget), reporter, jobs=count, keep=keep)
+            warnings = warn_of_major(found, server.server_version)
+            within = with_budget(options, budget)
+            return run_scenarios(scenarios, server, within, reporter, jobs=count, keep=keep, warnings=warnings)
 
     return reported(go, folder, json, junit, reporter)

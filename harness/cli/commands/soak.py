@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from harness.cli.app import app
+from harness.cli.configured import configured, given, say_which
 from harness.cli.options import Out, PgBin, Quiet, Seed, Target
 from harness.cli.reporting import can_be_written, remove_empty
 
 
 @app.command(short_help="Load without control: does the ledger hold?")
 def soak(
+    context: typer.Context,
     seconds: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0, help="how long; 60 when --operations is not given")
     ] = None,
@@ -40,11 +42,16 @@ def soak(
     from harness.cli.soak import Asked, run_soak, soak_options
     from harness.report.folder import new_run_folder
 
+    if given(context, "operations"):
+        seconds = seconds if given(context, "seconds") else None
+    elif given(context, "seconds"):
+        operations = None
     asked = Asked(
         target=target, pg_bin=pg_bin, workers=workers, users=users, seconds=seconds, operations=operations,
         faults=faults, sql=sql or (), seed=seed, json=json, quiet=quiet, verbose=verbose,
     )  # fmt: skip
     can_be_written("--json", json)
+    say_which(configured(context), verbose=verbose)
     soak_options(asked)  # a mistake is told before there is a folder
     folder = new_run_folder(out)
     try:

@@ -1,0 +1,117 @@
+"""The configuration file as pydantic models. A key is spelled like the option it stands for, without its dashes in
+front; what stands at the top holds for every command that has the option, a command's table for that one alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from harness.config.values import (
+    check_target,
+    check_window,
+    jobs_text,
+    listed,
+    named,
+    one_name,
+    some,
+)
+from harness.model import CRASHES, FAULTS, LEVELS
+from harness.mutation import BARRIER_THREADS, FREE_RUNNING, PLAIN
+from harness.scenario.named import ALL
+from harness.scenario.schema.base import Strict
+from harness.soaked import Fault
+from harness.strategies.free_running import FreeRunning
+from harness.strategies.registry import NAMES
+
+SEARCHES = (*NAMES, FreeRunning.name)
+
+Text = Annotated[str, AfterValidator(some)]
+Paths = Annotated[list[Text], Field(min_length=1), BeforeValidator(listed)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0)]
+Target = Annotated[str, AfterValidator(check_target)]
+Jobs = Annotated[str, BeforeValidator(jobs_text)]
+Strategy = Annotated[str, AfterValidator(one_name("strategy", SEARCHES))]
+Require = Annotated[str, AfterValidator(one_name("require", ("exhausted",)))]
+
+
+class Table(Strict):
+    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
+
+
+class Server(Table):
+    """What every command that makes executions has."""
+
+    target: Target | None = None
+    pg_bin: Text | None = None
+    out: Text | None = None
+    seed: int | None = None
+
+
+class Searching(Server):
+    """The limits of searches."""
+
+    jobs: Jobs | None = None
+    budget: Seconds | None = None
+    strategy: Strategy | None = None
+    schedules: Count | None = None
+    require: Require | None = None
+
+
+class RunTable(Searching):
+    faults: named("faults", (*FAULTS, *CRASHES, ALL)) | None = None  # type: ignore[valid-type]
+    isolation: named("isolation", (*LEVELS, ALL)) | None = None  # type: ignore[valid-type]
+
+
+class CheckTable(Searching):
+    sql: Paths | None = None
+    role: Text | None = None
+    workers: Count | None = None
+
+
+class MutantsTable(Server):
+    sql: Paths | None = None
+    role: Text | None = None
+    workers: Count | None = None
+    jobs: Jobs | None = None
+    budget: Seconds | None = None
+    strategy: named("strategy", (*NAMES, PLAIN, FREE_RUNNING, BARRIER_THREADS, ALL)) | None = None  # type: ignore[valid-type]
+    seeds: Count | None = None
+    schedules: Count | None = None
+
+
+class SoakTable(Server):
+    seconds: Seconds | None = None
+    operations: Count | None = None
+    workers: Count | None = None
+    users: Count | None = None
+    faults: named("faults", [f.value for f in Fault], none=True) | None = None  # type: ignore[valid-type]
+    sql: Paths | None = None
+
+
+class AuditTable(Table):
+    """Its ``target`` is a ledger that is there, so the one at the top does not hold for it."""
+
+    target: Target | None = None
+    map: Text | None = None
+    since: Annotated[str, AfterValidator(check_window)] | None = None
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    stuck_after: Count | None = None
+    limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    show_ids: bool | None = None
+    out: Text | None = None
+
+
+class ConfigurationSpec(Searching):
+    """The whole file. ``server_major`` is no option: it says what the project runs in production."""
+
+    scenarios: Paths | None = None
+    sql: Paths | None = None
+    role: Text | None = None
+    server_major: Annotated[int, Field(ge=14, le=99)] | None = Field(None, alias="server_major")
+    run: RunTable | None = None
+    check: CheckTable | None = None
+    mutants: MutantsTable | None = None
+    soak: SoakTable | None = None
+    audit: AuditTable | None = None
