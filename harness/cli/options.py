@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.configured import typed
+from harness.cli.configured import configured, given, typed
 from harness.config import environment
 from harness.errors import UsageError
 
@@ -22,9 +22,13 @@ Target = Annotated[
 
 
 def _for_embedded(context: typer.Context, value: Path | None) -> Path | None:
-    """That of a file or a variable steps back where the server is another: only one that was typed is refused there."""
-    other = context.params.get("target", "embedded") != "embedded"
-    return None if other and not typed(context, "pg_bin") else value
+    """That of a file or a variable steps back where the server is another: only one that was typed is refused there.
+    Raises `UsageError` for a folder that a file names and that is not there."""
+    if context.params.get("target", "embedded") != "embedded" and not typed(context, "pg_bin"):
+        return None
+    if value is not None and not given(context, "pg_bin") and not value.is_dir():
+        raise configured(context).wrong(context.info_name or "", "pg-bin", f"there is no folder {value}")
+    return value
 
 
 PgBin = Annotated[

@@ -26,6 +26,10 @@ class Configuration:
         """Folders and files of scenarios."""
         return tuple(self.shared.get("scenarios", ()))
 
+    def wrong(self, command: str, key: str, message: str) -> UsageError:
+        """An error about what ``command`` was given for ``key``, at its place in the file."""
+        return self.error((command, key) if key in self.tables.get(command, {}) else (key,), f"{key!r}: {message}")
+
     def other_major(self, version: str) -> str:
         """What is to be said of a server of ``version`` where another major one is expected; "": nothing."""
         expected, here = self.shared.get("server_major"), re.match(r"\d+", version)  # of 18.6, 18beta1, 15.8 (Debian …)

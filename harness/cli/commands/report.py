@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from harness.cli.app import app
-from harness.cli.configured import given
+from harness.cli.configured import typed
+from harness.config import environment
 from harness.errors import UsageError
 
 
@@ -16,7 +17,10 @@ from harness.errors import UsageError
 def report(
     context: typer.Context,
     folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="of a run, or of reports: the last run there; default: reports")
+        Path | None,
+        typer.Argument(
+            metavar="DIR", envvar=environment.OUT, help="of a run, or of reports: the last run there; default: reports"
+        ),
     ] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
@@ -35,7 +39,7 @@ def report(
 
     if compare is None:
         return rebuild(folder or Path("reports"), out, json, junit)
-    named = folder if given(context, "folder") else None
+    named = folder if typed(context, "folder") else None
     for option, value in (("DIR", named), ("--out", out), ("--junit", junit)):
         if value is not None:
             raise UsageError(f"{option} does not go with --compare: {value}")
