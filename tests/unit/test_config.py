@@ -300,6 +300,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(project / "harness.toml", WHOLE)
+    (project / "bin").mkdir()
     assert parsed("run")["seed"] == 8
     assert parsed("check", "--call", "SELECT 1")["seed"] == 7
     assert parsed("run")["target"] == "container:postgres:17"
@@ -315,6 +316,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
 
 def test_what_is_typed_pushes_aside_what_does_not_go_with_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(project / "harness.toml", "pg-bin = 'bin'\n")
+    (project / "bin").mkdir()
     assert parsed("run")["pg_bin"] == Path("bin")
     assert parsed("run", "--target", "container")["pg_bin"] is None
     assert parsed("run", "--target", "container", "--pg-bin", "x")["pg_bin"] == Path("x")  # is refused, in plain words
