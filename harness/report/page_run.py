@@ -61,8 +61,14 @@ def run_view(
     violated = [view for view in scenarios if _red(view)]
     recorded = [view for view in scenarios if view["examples"] and view["documented"]]
     _lighten([*violated, *recorded])
-    passing = [view for view in scenarios if view["passing"] and not view["examples"] and not _red(view)]
-    for view in passing[MAX_PASSING:]:
+    passing = [
+        (view, result.passing)
+        for view, result in zip(scenarios, run.scenarios, strict=True)
+        if result.passing and not view["examples"] and not _red(view)
+    ]
+    for view, execution in passing[:MAX_PASSING]:
+        view["passing"] = _execution(execution)
+    for view, _ in passing[MAX_PASSING:]:
         view["passing"] = None
     return {
         "version": __version__,
@@ -80,7 +86,7 @@ def run_view(
         "violated": violated,
         "struck": [view for view in scenarios if view["faults"]],
         "documented": recorded,
-        "passing": passing[:MAX_PASSING],
+        "passing": [view for view, _ in passing[:MAX_PASSING]],
         "untold": len(passing[MAX_PASSING:]),
         "functions": code.functions(),
         "verdicts": [
@@ -155,7 +161,7 @@ def _scenario(
         "cases": cases_view(result.cases) if result.cases else None,
         "examples": examples,
         "faults": fault_view(result.faults) if result.faults else None,
-        "passing": _execution(result.passing) if result.passing else None,
+        "passing": bool(result.passing),
     }
 
 
