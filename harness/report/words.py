@@ -54,6 +54,14 @@ def in_order(result: ScenarioResult, example: Counterexample) -> tuple[Violation
     return tuple(sorted(example.violations, key=lambda violation: (violation.check in result.expect) != telling))
 
 
+def undocumented(result: ScenarioResult) -> list[tuple[Counterexample, Violation]]:
+    """What made the scenario red: its violations but for those that its file documents, the telling ones first."""
+    if result.verdict is not Verdict.VIOLATION:
+        return []
+    found = [(example, v) for example in result.counterexamples for v in in_order(result, example)]
+    return [(example, violation) for example, violation in found if violation.check not in result.expect]
+
+
 def outcome(result: ScenarioResult) -> str:
     """One line on a scenario: the broken check in words, or what its verdict means."""
     if documented(result):
