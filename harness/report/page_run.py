@@ -18,7 +18,18 @@ from harness.report.page_player import Player
 from harness.report.text import clean, one_line, value_text
 from harness.report.timeline import elide, timeline
 from harness.report.views import timeline_view
-from harness.report.words import LABELS, SYMBOLS, coverage, documented, headline, outcome, plural, seconds, server_words
+from harness.report.words import (
+    LABELS,
+    SYMBOLS,
+    coverage,
+    documented,
+    headline,
+    outcome,
+    plural,
+    reach,
+    seconds,
+    server_words,
+)
 
 OPEN = 3
 """So many red scenarios are open when the page comes up; more would bury each other."""
@@ -140,7 +151,7 @@ def _scenario(
         "expect": ", ".join(value_text(check, 60) for check in result.expect),
         "strategy": value_text(result.strategy, 60),
         "schedules": f"{result.schedules:,}",
-        "reach": _reach(result),
+        "reach": reach(result),
         "outcome": outcome(result),
         "meaning": one_line(result.meaning, 1200),
         "coverage": coverage(result),
@@ -163,15 +174,6 @@ def _scenario(
         "faults": fault_view(result.faults) if result.faults else None,
         "passing": bool(result.passing),
     }
-
-
-def _reach(result: ScenarioResult) -> str:
-    """How much of all the schedules that there are was executed."""
-    if result.exhausted:
-        return "all there are"
-    if result.observed is Verdict.VIOLATION:
-        return "until violated"
-    return "exact orders" if set(result.strategy.split(", ")) <= {"fixed", "follow"} else "sampled"
 
 
 def _first(result: ScenarioResult) -> str:

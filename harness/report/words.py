@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from harness.model import Counterexample, RunResult, ScenarioResult, Verdict, Violation
+from harness.model import Counterexample, LevelResult, RunResult, ScenarioResult, Verdict, Violation
 from harness.report.text import one_line
 
 SYMBOLS = {Verdict.PASS: "✓", Verdict.VIOLATION: "✗", Verdict.INCONCLUSIVE: "?", Verdict.ERROR: "!"}
@@ -82,6 +82,20 @@ def effort(result: ScenarioResult) -> str:
     return f"{plural(result.schedules, 'schedule')}{how}"
 
 
+def reach(result: ScenarioResult | LevelResult) -> str:
+    """How much of all the schedules that there are was executed."""
+    if result.exhausted:
+        return "all there are"
+    if result.observed is Verdict.VIOLATION:
+        return "until violated"
+    return "exact orders" if exact_orders(result.strategy) else "sampled"
+
+
+def exact_orders(strategy: str) -> bool:
+    """Nothing was searched: only orders that somebody wrote down were executed."""
+    return set(strategy.split(", ")) <= {"fixed", "follow"}
+
+
 def headline(run: RunResult) -> str:
     """One sentence on the whole run."""
     number = {verdict: sum(1 for s in run.scenarios if s.verdict is verdict) for verdict in Verdict}
@@ -107,7 +121,7 @@ def headline(run: RunResult) -> str:
 def _green(run: RunResult) -> str:
     clean = [result for result in run.scenarios if not documented(result)]
     known = len(run.scenarios) - len(clean)
-    exact = sum(1 for result in clean if set(result.strategy.split(", ")) <= {"fixed", "follow"})
+    exact = sum(exact_orders(result.strategy) for result in clean)
     sampled = sum(1 for result in clean if not result.exhausted) - exact
     parts = []
     if clean:
