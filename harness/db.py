@@ -53,6 +53,14 @@ def connect(
         raise TargetError(f"cannot connect: {_without_password(one_line(str(error)), conninfo)}") from None
 
 
+def backend_of(conn: psycopg.Connection[Any]) -> int:
+    """The number of the server's process. Asked, not read off the connection's start: there a pooler says a number of
+    its own."""
+    row = conn.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def apply_script(conn: psycopg.Connection[Any], script: Script) -> None:
     """Run all statements of ``script`` in one message and one implicit transaction, as `psql -c` does.
 

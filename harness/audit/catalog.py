@@ -46,7 +46,9 @@ SELECT pg_get_userbyid(c.relowner) AS owner, c.relrowsecurity AS row_security, c
                              AND has_schema_privilege(g.oid, c.relnamespace, 'USAGE') END
              GROUP BY g.name ORDER BY g.name) AS writers,
        ARRAY(SELECT pg_get_constraintdef(k.oid, true) FROM pg_constraint AS k
-             WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.convalidated ORDER BY k.conname) AS conditions
+             WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.convalidated ORDER BY k.conname) AS conditions,
+       (SELECT jsonb_object_agg(a.attname, quote_ident(a.attname)) FROM pg_attribute AS a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS written
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %(schema)s AND c.relname = %(name)s
 """
@@ -94,7 +96,8 @@ class Index:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """A table (``is_table``; else a view) of the ledger. ``writers``: untrusted roles with what they may do to it, such
-    as ``anon INSERT, UPDATE``; ``conditions``: its CHECK constraints."""
+    as ``anon INSERT, UPDATE``; ``conditions``: its CHECK constraints; ``written``: its columns as the server writes
+    them there and in indexes, with quotes where a name needs them (which depends on its keywords)."""
 
     name: str
     owner: str
@@ -102,6 +105,7 @@ class Kept:
     is_table: bool
     writers: list[str]
     conditions: list[str]
+    written: dict[str, str]
     unique: tuple[Index, ...]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness.audit.catalog import Catalog, Function, Index, Kept
 from harness.audit.mapping import MappingSpec, TransactionsSpec
@@ -129,26 +129,31 @@ def _keys(catalog: Catalog, spec: MappingSpec) -> Iterator[Checked]:
         ("job_key", catalog.jobs, spec.jobs.id, "a lock on the job is a lock on one row"),
         ("balance_key", catalog.balances, spec.balances.user, "a user has one balance"),
     ):
-        keys = [i.name for i in kept.unique if not i.predicate and i.keys == [_plain(column)]]
+        keys = [i.name for i in kept.unique if not i.predicate and i.keys == [kept.written[column]]]
         yield _advice(check, f"{kept.name}.{column} is unique: {why}", kept, keys)
-    keys = [i.name for i in catalog.entries.unique if bars_second_refund(i, spec.transactions)]
+    keys = [
+        i.name for i in catalog.entries.unique if _bars_second_refund(i, spec.transactions, catalog.entries.written)
+    ]
     title = "a unique index makes a second refund of a job impossible, whatever the code does"
     yield _advice("refund_key", title, catalog.entries, keys)
     column = spec.balances.balance
-    floor = [c for c in catalog.balances.conditions if re.search(rf"\b{re.escape(column)}\b\"?\)? >=? \(?'?[0-9]", c)]
+    at_least = re.compile(rf"(?<![\w$\"]){re.escape(catalog.balances.written[column])}\)? >=? \(?'?[0-9]")
+    floor = [c for c in catalog.balances.conditions if at_least.search(c)]
     yield _advice("balance_floor", f"a CHECK keeps {column} from falling below zero", catalog.balances, floor)
 
 
-def bars_second_refund(index: Index, spec: TransactionsSpec) -> bool:
+def _bars_second_refund(index: Index, spec: TransactionsSpec, written: Mapping[str, str]) -> bool:
     """Whether two refunds of one job cannot both be in ``index``: it is unique over the job id, alone or with the type,
     and holds all rows or at least all refunds."""
     keys = {_bare(key) for key in index.keys}
-    job = _bare(_plain(spec.job.column))
-    if len(spec.job.path) == 1:
-        job += f"->>'{spec.job.path[0]}'"
-    elif spec.job.path:
-        job += "#>>'{" + ",".join(spec.job.path) + "}'[]"
-    if job not in keys or not keys <= {job, _bare(_plain(spec.type))}:
+    job = written[spec.job.column]
+    path = [part.replace("'", "''") for part in spec.job.path]
+    if len(path) == 1:
+        job += f"->>'{path[0]}'"
+    elif path:
+        job += "#>>'{" + ",".join(path) + "}'[]"
+    job = _bare(job)
+    if job not in keys or not keys <= {job, _bare(written[spec.type])}:
         return False
     if not index.predicate:
         return True
@@ -188,11 +193,6 @@ def _tick(
         check=check, part=Part.DEPLOY, title=title, level=level, examined=examined, unit=unit, total=len(rows),
         rows=tuple(rows), detail=detail,
     )  # fmt: skip
-
-
-def _plain(column: str) -> str:
-    """A column's name as `pg_get_indexdef` writes it."""
-    return column if re.fullmatch(r"[a-z_][a-z0-9_$]*", column) else f'"{column}"'
 
 
 def _bare(expression: str) -> str:

@@ -47,7 +47,8 @@ class Restorer:
     which go), and numbers that another session has set aside of a sequence with CACHE.
 
     Where the role may not switch triggers off for a session, the person's are switched off table by table, and foreign
-    keys set the order; a row that was moved from one parent to a new one is then more than can be put back.
+    keys set the order; values of a unique column that rows of a referenced table have exchanged are then more than can
+    be put back (a `DriverError`).
     """
 
     def __init__(self, connection: psycopg.Connection[Any], tables: Sequence[str] | None) -> None:

@@ -67,8 +67,6 @@ END LOOP;"""
 
 def _remove(i: int, copy: Copy, replica: bool) -> str:
     table = copy.table
-    look = f"""harness_age := pg_catalog.age(horizons[{i}]); harness_own := own[{i}];
-SELECT count(*), count(*) FILTER (WHERE {_NEWER}) INTO harness_rows_{i}, harness_newer_{i} FROM ONLY {table.sql} t;"""
     changed = f"harness_newer_{i} > 0"
     if _as_a_whole(copy, replica):
         act, changed = f"DELETE FROM ONLY {table.sql};", f"{changed} OR harness_rows_{i} <> {copy.rows}"
@@ -77,23 +75,30 @@ SELECT count(*), count(*) FILTER (WHERE {_NEWER}) INTO harness_rows_{i}, harness
 AND NOT EXISTS (SELECT FROM pg_temp.{saved(i)} s WHERE {" AND ".join(table.key)});"""
     else:
         act = f"DELETE FROM ONLY {table.sql} t WHERE {_NEWER};"
-    return f"{look}\nIF {changed} THEN\n{_unfired(table, act, replica)}\nEND IF;"
+    return f"{_look(i, table)}\nIF {changed} THEN\n{_unfired(table, act, replica)}\nEND IF;"
+
+
+def _look(i: int, table: Table) -> str:
+    return f"""harness_age := pg_catalog.age(horizons[{i}]); harness_own := own[{i}];
+SELECT count(*), count(*) FILTER (WHERE {_NEWER}) INTO harness_rows_{i}, harness_newer_{i} FROM ONLY {table.sql} t;"""
 
 
 def _put(i: int, copy: Copy, replica: bool) -> str:
     table = copy.table
     into = f"INSERT INTO {table.sql} ({', '.join(table.columns)}){' OVERRIDING SYSTEM VALUE' if table.always else ''}"
     rows = f"SELECT {_listed('s', table)} FROM pg_temp.{saved(i)} s"
-    look = ""
-    if not replica:  # a deleted parent may have taken rows along
-        look = f"SELECT count(*) INTO harness_rows_{i} FROM ONLY {table.sql} t;\n"
+    # A deleted parent may have taken rows along, or have changed those that referred to it (ON DELETE SET NULL).
+    look = "" if replica else f"{_look(i, table)}\n"
     if not _as_a_whole(copy, replica):
         condition = " AND ".join(table.key)
         act = f"{into} {rows} WHERE NOT EXISTS (SELECT FROM ONLY {table.sql} t WHERE {condition});"
-        changed = f"harness_rows_{i} {'' if look else f'- harness_newer_{i}'} <> {copy.rows}"
-        if look and table.referenced:
-            changed = f"harness_newer_{i} > 0 OR {changed}"
-            act = f"{_update(i, table, condition)}\n{act}"
+        changed = f"harness_rows_{i} - harness_newer_{i} <> {copy.rows}"
+        if look:
+            changed = f"harness_newer_{i} > 0 OR harness_rows_{i} <> {copy.rows}"
+            mend = (
+                _update(i, table, condition) if table.referenced else f"DELETE FROM ONLY {table.sql} t WHERE {_NEWER};"
+            )
+            act = f"{mend}\n{act}"
     else:
         changed = f"harness_newer_{i} > 0 OR harness_rows_{i} <> {copy.rows}"
         act = f"{f'DELETE FROM ONLY {table.sql};' if look else ''} {into} {rows};"
@@ -111,8 +116,7 @@ def _update(i: int, table: Table, condition: str) -> str:
     values = ", ".join(f"{c} = s.{c}" for c in columns)
     if not columns:
         return ""
-    return f"""harness_age := pg_catalog.age(horizons[{i}]); harness_own := own[{i}];
-UPDATE ONLY {table.sql} t SET {values} FROM pg_temp.{saved(i)} s WHERE {condition} AND {_NEWER};"""
+    return f"UPDATE ONLY {table.sql} t SET {values} FROM pg_temp.{saved(i)} s WHERE {condition} AND {_NEWER};"
 
 
 def _as_a_whole(copy: Copy, replica: bool) -> bool:

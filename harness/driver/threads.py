@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 from psycopg import pq, sql
 
+from harness.db import backend_of
 from harness.driver.attempts import is_last_of_attempt, next_attempt
 from harness.driver.client import meets
 from harness.driver.cycles import Member, Words, members_told
@@ -48,8 +49,7 @@ def release_threads(plan: Plan, observer: Observer, conninfo: str, *, seed: int 
         threads = _Threads(plan.workers, sessions, recorder)
         threads.run(observer)
         threads.explain(observer)
-        names = {s.info.backend_pid: w.name for s, w in zip(sessions, plan.workers, strict=True) if not s.closed}
-        liveness = Liveness(idle_in_transaction=threads.in_transaction, locks=observer.locks(names))
+        liveness = Liveness(idle_in_transaction=threads.in_transaction, locks=observer.locks(threads.names))
     closing = recorder.ledger(observer.read(plan.state, plan.names.values))
     return Execution(
         number=plan.number,
@@ -68,8 +68,14 @@ class _Threads:
         self._under_way = {w.name for w in workers}
         self._over = {w.name: threading.Event() for w in workers}
         self._failed: list[BaseException] = []
-        self._backends = [s.info.backend_pid for s in sessions]
+        self._backends = [backend_of(s) for s in sessions]
         self._deadlocks: list[tuple[Event, list[Member]]] = []
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The workers by the backends that they still have."""
+        found = zip(self._backends, self._sessions, self._workers, strict=True)
+        return {backend: worker.name for backend, session, worker in found if not session.closed}
 
     @property
     def in_transaction(self) -> tuple[str, ...]:
@@ -90,8 +96,8 @@ class _Threads:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         if late := [t for t in threads if t.is_alive()]:
-            for session in self._sessions:
-                observer.terminate(session.info.backend_pid)
+            for backend in self._backends:
+                observer.terminate(backend)
             for thread in late:
                 thread.join(_LEAVE_BOUND_S)
             names = ", ".join(t.name for t in late)

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from rich.live import Live
 from rich.text import Text
 
 from harness.audited import AuditResult, Checked, Level, Monitored, Part
 from harness.model import Verdict
 from harness.report.console import QuietPipeConsole
+from harness.report.grid import fit
+from harness.report.live import LiveArea, somebody_watches
 from harness.report.text import compact_json, one_line
 from harness.report.words import SYMBOLS, plural, seconds, server_words
 
@@ -28,7 +29,9 @@ class AuditConsole:
     def __init__(self, file: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet, self._verbose = quiet, verbose
         self._console = QuietPipeConsole(file=file or sys.stdout, highlight=False, markup=False, emoji=False)
-        self._live: Live | None = None
+        watched = somebody_watches(self._console.file) and not quiet
+        self._live = LiveArea(self._console) if watched else None
+        self._looking = ""
 
     def started(self, description: str, server_version: str) -> None:
         """Once, before anything is read."""
@@ -36,17 +39,14 @@ class AuditConsole:
             self._say(f"{server_words(server_version)} · {one_line(description, 120)} · read-only")
 
     def looking(self, at: str) -> None:
-        """Before what may take long; shown where it can be taken off again."""
-        if self._console.is_terminal and not self._quiet:
-            if self._live is None:
-                self._live = Live(console=self._console, auto_refresh=False, transient=True)
-                self._live.start()
-            self._live.update(Text(f"  looking at {at}", style="dim", no_wrap=True), refresh=True)
+        """Before what may take long; shown where it can be taken off again, until something else is looked at."""
+        self._looking = f"  looking at {at}"
+        self._show()
 
     def close(self) -> None:
         """Take that off. Idempotent."""
         if self._live is not None:
-            self._live.stop()
+            self._live.erase()
             self._live = None
 
     def checked(self, checked: Checked) -> None:
@@ -80,8 +80,16 @@ class AuditConsole:
             self._say(f"    and {total - len(shown):,} more", "dim")
 
     def _say(self, line: str, style: str = "") -> None:
+        if self._live is not None:
+            self._live.erase()
         text = Text(self._console.readable(line), style=style, no_wrap=True, overflow="ignore")
         self._console.print(text, soft_wrap=True)
+        self._show()
+
+    def _show(self) -> None:
+        if self._live is not None and self._looking:
+            line = fit(self._looking, max(self._console.width - 1, 1))
+            self._live.show([Text(self._console.readable(line), style="dim")])
 
 
 def symbol(checked: Checked) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from harness.model import Verdict
 from harness.report.compare import WORSE, Change, Comparison, Kind
 from harness.report.console import plain_console
-from harness.report.github import markdown
+from harness.report.github import markdown, table_line
 from harness.report.results_read import ReadScenario
 from harness.report.text import one_line
 from harness.report.words import LABELS, SYMBOLS, seconds
@@ -51,8 +51,8 @@ def comparison_markdown(found: Comparison) -> str:
     parts = [f"\n## {_symbol(found)} {markdown(headline(found))}\n\n"]
     parts += [f"Not alike: {markdown(condition, 400)}\n\n" for condition in found.conditions]
     if rows := [c for c in found.changes if c.differs]:
-        parts += [_line(*HEAD), _line(*["---"] * len(HEAD))]
-        parts += [_line(*(markdown(cell, 400) for cell in _cells(change))) for change in rows]
+        parts += [table_line(*HEAD), table_line(*["---"] * len(HEAD))]
+        parts += [table_line(*(markdown(cell, 400) for cell in _cells(change))) for change in rows]
     parts += [f"\n{markdown(line, 400)}\n" for line in _below(found)]
     return "".join(parts)
 
@@ -119,7 +119,3 @@ def _moved(old: str, new: str) -> str:
 
 def _symbol(found: Comparison) -> str:
     return SYMBOLS[Verdict.VIOLATION if found.worse else Verdict.PASS]
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |\n"

@@ -21,8 +21,11 @@ def explained(result: ScenarioResult) -> str:
 def counterexample_text(example: Counterexample) -> str:
     """The violated checks in words, the timeline, why it came to it, the replay command where a schedule was saved."""
     lines = [f"  {v.check}: {v.message}" for v in example.violations]
-    lines += ["", timeline_text(timeline(example.execution.history, example.violations[:1]), WIDTH), ""]
-    lines += why_lines(example, WIDTH)
-    if example.replay:
-        lines.append(f"again   {replay_command(example.replay)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *how_lines(example, WIDTH)])
+
+
+def how_lines(example: Counterexample, width: int) -> list[str]:
+    """The timeline with the first violation marked, why it came to it, the replay command where there is one."""
+    drawn = timeline(example.execution.history, example.violations[:1])
+    lines = ["", timeline_text(drawn, width), "", *why_lines(example, width)]
+    return [*lines, f"again   {command}"] if (command := replay_command(example.replay)) else lines

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import socket
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,9 @@ from harness.machine import lives
 
 KEEP_RUNS = 20
 MARKER = ".refund-harness-run"
+LATEST = "latest"
 _NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
+_POINTER = f"{LATEST}.txt"
 _COMPLETE = "complete"
 _ABANDONED_S = 24 * 3600.0
 
@@ -57,18 +60,27 @@ def publish(run_folder: Path) -> None:
 def latest(path: Path) -> Path:
     """A run folder that was published, or a file in one, by the name `latest`; as it is where there is no such link."""
     folder = path if (path / MARKER).is_file() else path.parent
-    found = folder.with_name("latest") / path.relative_to(folder)
+    found = folder.with_name(LATEST) / path.relative_to(folder)
     return found if found.exists() else path
+
+
+def run_places(folder: Path) -> Iterator[Path]:
+    """Where the files of a run may lie, when somebody names ``folder``: it is one, or a folder of reports."""
+    yield folder
+    yield folder / LATEST
+    pointer = folder / _POINTER  # where there are no symbolic links
+    if pointer.is_file():
+        yield folder / Path(pointer.read_text(encoding="utf-8", errors="replace").strip()).name
 
 
 def _point(run_folder: Path) -> None:
     draft = run_folder.with_name(f".latest-{secrets.token_hex(4)}")
     try:
         draft.symlink_to(run_folder.name, target_is_directory=True)
-        draft.replace(run_folder.with_name("latest"))
+        draft.replace(run_folder.with_name(LATEST))
     except OSError:
         # No symbolic links here, or somebody's own folder is called `latest`: it stays.
-        write_atomically(run_folder.with_name("latest.txt"), f"{run_folder.name}\n".encode())
+        write_atomically(run_folder.with_name(_POINTER), f"{run_folder.name}\n".encode())
     finally:
         draft.unlink(missing_ok=True)
 

@@ -17,8 +17,8 @@ from harness.report.grid import GAP, MARK, WAITING
 from harness.report.places import place_of
 from harness.report.reasons import reason_lines, turns_told
 from harness.report.text import one_line
-from harness.report.timeline import Timeline, TimelineRow, elide, timeline
-from harness.report.words import LABELS, SYMBOLS, headline, in_order, outcome, replay_command, seconds, server_words
+from harness.report.timeline import Timeline, TimelineRow, elide, with_tables
+from harness.report.words import LABELS, SYMBOLS, headline, outcome, replay_command, seconds, server_words, undocumented
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 ACTIONS = "GITHUB_ACTIONS"
@@ -69,9 +69,11 @@ def summary(run: RunResult) -> str:
     said = f"{server_words(run.server_version)}, seed {run.seed}, {seconds(run.elapsed_s)}."
     parts = [f"\n## {SYMBOLS[run.verdict]} {markdown(headline(run))}\n\n{markdown(said)}\n"]
     if run.scenarios:
-        parts += ["\n", _line("scenario", "verdict", "observed", "schedules", "meaning"), _line(*["---"] * 5)]
-        parts += _fitting(map(_scenario, run.scenarios), "scenarios")
-    parts += _fitting((_finding(r, e, v) for r in run.scenarios for e, v in undocumented(r)), "violations")
+        parts += ["\n", table_line("scenario", "verdict", "observed", "schedules", "meaning"), table_line(*["---"] * 5)]
+        parts += _fitting(map(_scenario, run.scenarios), len(run.scenarios), "scenarios")
+    found = [(result, undocumented(result)) for result in run.scenarios]
+    findings = (_finding(result, *told) for result, pairs in found for told in with_tables(pairs))
+    parts += _fitting(findings, sum(len(pairs) for _, pairs in found), "violations")
     return "".join(parts)
 
 
@@ -99,14 +101,6 @@ def error_commands(run: RunResult, workspace: str = "") -> list[str]:
     return lines
 
 
-def undocumented(result: ScenarioResult) -> list[tuple[Counterexample, Violation]]:
-    """What made the scenario red: its violations but for those that its file documents, the telling ones first."""
-    if result.verdict is not Verdict.VIOLATION:
-        return []
-    found = [(example, v) for example in result.counterexamples for v in in_order(result, example)]
-    return [(example, violation) for example, violation in found if violation.check not in result.expect]
-
-
 def markdown(text: str, limit: int | None = None) -> str:
     """Foreign text as one line of Markdown that shows the same, in a table, too; cut to `limit` characters before."""
     # Between two dollars GitHub sets formulas, and a backslash does not keep it from that.
@@ -114,8 +108,13 @@ def markdown(text: str, limit: int | None = None) -> str:
     return escaped.replace("\\$", "<span>$</span>")
 
 
+def table_line(*cells: str) -> str:
+    """A row of a table in Markdown; the cells are Markdown already."""
+    return f"| {' | '.join(cells)} |\n"
+
+
 def _scenario(result: ScenarioResult) -> str:
-    return _line(
+    return table_line(
         markdown(result.name, 80),
         f"{SYMBOLS[result.verdict]} {LABELS[result.verdict]}",
         LABELS[result.observed],
@@ -124,10 +123,10 @@ def _scenario(result: ScenarioResult) -> str:
     )
 
 
-def _finding(result: ScenarioResult, example: Counterexample, violation: Violation) -> str:
+def _finding(result: ScenarioResult, example: Counterexample, violation: Violation, drawn: Timeline) -> str:
     symbol = SYMBOLS[Verdict.VIOLATION]
     head = f"\n### {symbol} {markdown(result.name, 80)} · {markdown(violation.check, 80)}\n"
-    table = "".join(_table(timeline(example.execution.history, [violation]), turns_told(example)))
+    table = "".join(_table(drawn, turns_told(example)))
     why = "".join(f"- {markdown(sentence, _MESSAGE)}\n" for sentence in reason_lines(example))
     command = replay_command(example.replay)
     # A single line that begins with our own word cannot end the block, whatever it holds.
@@ -138,14 +137,14 @@ def _finding(result: ScenarioResult, example: Counterexample, violation: Violati
 def _table(found: Timeline, told: Collection[int | None]) -> Iterator[str]:
     if not found.rows:
         return
-    yield _line("turn", *(markdown(worker) for worker in found.workers), markdown(found.balance_title, _CELL))
-    yield _line(*["---"] * (len(found.workers) + 2))
+    yield table_line("turn", *(markdown(worker) for worker in found.workers), markdown(found.balance_title, _CELL))
+    yield table_line(*["---"] * (len(found.workers) + 2))
     for row in elide(found.rows, _ROWS, told):
         if row is None:
-            yield _line(GAP, *[""] * (len(found.workers) + 1))
+            yield table_line(GAP, *[""] * (len(found.workers) + 1))
             continue
         balance = markdown(row.balance, _CELL)
-        yield _line(row.label, *_cells(found, row), f"{balance} **{MARK}**".lstrip() if row.broken else balance)
+        yield table_line(row.label, *_cells(found, row), f"{balance} **{MARK}**".lstrip() if row.broken else balance)
 
 
 def _cells(found: Timeline, row: TimelineRow) -> Iterator[str]:
@@ -154,20 +153,15 @@ def _cells(found: Timeline, row: TimelineRow) -> Iterator[str]:
         yield markdown(row.cells[worker].text, _CELL) if worker in row.cells else waiting
 
 
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |\n"
-
-
-def _fitting(parts: Iterable[str], what: str) -> list[str]:
-    """The first of `parts` that have room, and how many there were beyond them."""
-    kept, room, more = list[str](), _PART, 0
+def _fitting(parts: Iterable[str], number: int, what: str) -> list[str]:
+    """The first of `parts` that have room, and how many of their `number` there are beyond them: those are not made."""
+    kept, room = list[str](), _PART
     for part in parts:
         room -= len(part.encode())
-        if room >= 0:
-            kept.append(part)
-        else:
-            more += 1
-    return [*kept, f"\n… and {more:,} {what} more in the report.\n"] if more else kept
+        if room < 0:
+            return [*kept, f"\n… and {number - len(kept):,} {what} more in the report.\n"]
+        kept.append(part)
+    return kept
 
 
 def _place(file: str, workspace: str) -> str:

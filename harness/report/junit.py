@@ -8,12 +8,11 @@ from pathlib import Path
 
 from harness.files import write_atomically
 from harness.model import Counterexample, RunResult, ScenarioResult, Verdict, Violation
-from harness.report.github import undocumented
 from harness.report.grid import timeline_text
 from harness.report.places import place_of
 from harness.report.text import clean, one_line
-from harness.report.timeline import timeline
-from harness.report.words import coverage, documented, effort, headline, outcome, replay_command
+from harness.report.timeline import Timeline, with_tables
+from harness.report.words import coverage, documented, effort, headline, outcome, replay_command, undocumented
 
 WIDTH = 120
 _MESSAGE = 400
@@ -69,21 +68,21 @@ def _failed(case: ET.Element, result: ScenarioResult) -> None:
         more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
         node.set("message", one_line(first.message, _MESSAGE) + more)
         node.set("type", one_line(first.check, 200))
-        node.text = "\n\n".join(_told(example, violation) for example, violation in found)
+        node.text = "\n\n".join(_told(*told) for told in with_tables(found))
     else:
         node.set("message", outcome(result))
         node.set("type", result.verdict.value)
         node.text = clean(result.meaning, _LONG)
 
 
-def _told(example: Counterexample, violation: Violation) -> str:
+def _told(example: Counterexample, violation: Violation, drawn: Timeline) -> str:
     """What is broken, where, in which order of events, and how to see it again."""
     place = place_of(example, violation)
     command = replay_command(example.replay)
     parts = [
         f"{one_line(violation.check, 200)}: {clean(violation.message, _LONG)}",
         f"at {one_line(place.file, 400)}:{place.line} ({one_line(place.step, 200)})" if place is not None else "",
-        timeline_text(timeline(example.execution.history, [violation]), WIDTH),
+        timeline_text(drawn, WIDTH),
         f"again: {command}\n" if command else "",
     ]
     return "\n\n".join(filter(None, parts))

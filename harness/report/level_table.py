@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from harness.model import LevelResult, RunResult, Verdict
 from harness.report.console import plain_console
 from harness.report.text import one_line
-from harness.report.words import LABELS, SYMBOLS, plural, replay_command
+from harness.report.words import LABELS, SYMBOLS, plural, reach, replay_command
 
 _HEAD = ("isolation", "", "violated", "schedules", "proof", "lost a worker to 40001")
 _INDENT = "  "
@@ -66,7 +66,7 @@ def _cells(row: LevelResult) -> tuple[str, ...]:
         f"{SYMBOLS[row.verdict]} {_verdict(row)}",
         _violated(row),
         f"{row.schedules:,}",
-        _proof(row),
+        reach(row) if row.exhausted or row.schedules else "–",
         f"{row.lost:,}",
     )
 
@@ -80,15 +80,6 @@ def _verdict(row: LevelResult) -> str:
     if row.verdict is Verdict.PASS and row.violated:
         return "as documented"
     return "not as documented" if row.verdict is Verdict.VIOLATION and not row.violated else LABELS[row.verdict]
-
-
-def _proof(row: LevelResult) -> str:
-    """How much of all that there is was executed."""
-    if row.exhausted or not row.schedules:
-        return "all there are" if row.exhausted else "–"
-    if row.observed is Verdict.VIOLATION:
-        return "until violated"
-    return "exact orders" if set(row.strategy.split(", ")) <= {"fixed", "follow"} else "sampled"
 
 
 def _notes(name: str, levels: Sequence[LevelResult]) -> Iterator[str]:

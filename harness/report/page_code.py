@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from harness.model import Source, site_of
@@ -38,7 +39,7 @@ class Code:
         """Every function that an excerpt was taken from, whole."""
         found = []
         for source, number in self._numbers.items():
-            lines = source.body.split("\n")
+            lines = _lines(source.body)
             found.append(
                 {
                     "id": f"f{number}",
@@ -54,7 +55,7 @@ class Code:
         source = next((s for s in sources if s.function == function), None)
         if source is None:
             return None
-        body = source.body.split("\n")
+        body = _lines(source.body)
         hits = [no for no in marks if 1 <= no <= len(body)]
         if not hits:
             return None
@@ -66,6 +67,12 @@ class Code:
         number = self._numbers.setdefault(source, len(self._numbers) + 1)
         name = one_line(function, 80)
         return {"id": f"f{number}", "name": name, "where": _where(source, hits[0]), "lines": lines}
+
+
+@lru_cache(maxsize=256)
+def _lines(body: str) -> tuple[str, ...]:
+    """A long function has an excerpt per step of a table: it is split once."""
+    return tuple(body.split("\n"))
 
 
 def _line(no: int, text: str, hit: bool = False, words: str = "") -> dict[str, Any]:

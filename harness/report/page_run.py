@@ -18,7 +18,18 @@ from harness.report.page_player import Player
 from harness.report.text import clean, one_line, value_text
 from harness.report.timeline import elide, timeline
 from harness.report.views import timeline_view
-from harness.report.words import LABELS, SYMBOLS, coverage, documented, headline, outcome, plural, seconds, server_words
+from harness.report.words import (
+    LABELS,
+    SYMBOLS,
+    coverage,
+    documented,
+    headline,
+    outcome,
+    plural,
+    reach,
+    seconds,
+    server_words,
+)
 
 OPEN = 3
 """So many red scenarios are open when the page comes up; more would bury each other."""
@@ -61,8 +72,14 @@ def run_view(
     violated = [view for view in scenarios if _red(view)]
     recorded = [view for view in scenarios if view["examples"] and view["documented"]]
     _lighten([*violated, *recorded])
-    passing = [view for view in scenarios if view["passing"] and not view["examples"] and not _red(view)]
-    for view in passing[MAX_PASSING:]:
+    passing = [
+        (view, result.passing)
+        for view, result in zip(scenarios, run.scenarios, strict=True)
+        if result.passing and not view["examples"] and not _red(view)
+    ]
+    for view, execution in passing[:MAX_PASSING]:
+        view["passing"] = _execution(execution)
+    for view, _ in passing[MAX_PASSING:]:
         view["passing"] = None
     return {
         "version": __version__,
@@ -81,7 +98,7 @@ def run_view(
         "violated": violated,
         "struck": [view for view in scenarios if view["faults"]],
         "documented": recorded,
-        "passing": passing[:MAX_PASSING],
+        "passing": [view for view, _ in passing[:MAX_PASSING]],
         "untold": len(passing[MAX_PASSING:]),
         "functions": code.functions(),
         "verdicts": [
@@ -135,7 +152,7 @@ def _scenario(
         "expect": ", ".join(value_text(check, 60) for check in result.expect),
         "strategy": value_text(result.strategy, 60),
         "schedules": f"{result.schedules:,}",
-        "reach": _reach(result),
+        "reach": reach(result),
         "outcome": outcome(result),
         "meaning": one_line(result.meaning, 1200),
         "coverage": coverage(result),
@@ -156,17 +173,8 @@ def _scenario(
         "cases": cases_view(result.cases) if result.cases else None,
         "examples": examples,
         "faults": fault_view(result.faults) if result.faults else None,
-        "passing": _execution(result.passing) if result.passing else None,
+        "passing": bool(result.passing),
     }
-
-
-def _reach(result: ScenarioResult) -> str:
-    """How much of all the schedules that there are was executed."""
-    if result.exhausted:
-        return "all there are"
-    if result.observed is Verdict.VIOLATION:
-        return "until violated"
-    return "exact orders" if set(result.strategy.split(", ")) <= {"fixed", "follow"} else "sampled"
 
 
 def _first(result: ScenarioResult) -> str:

@@ -42,7 +42,7 @@ draw_for_parent(folder)
 def drawn_beside(run: RunResult, folder: Path) -> Iterator[None]:
     """While the body runs, the pictures of ``run`` are drawn into ``folder``, as `write_pictures` does; at its end they
     are there. Raises `SaveError` when they could not be written."""
-    if sum(_has_any(result) for result in run.scenarios) <= _FEW:
+    if sum(bool(_kinds(result)) for result in run.scenarios) <= _FEW:
         yield
         write_pictures(run, folder)
         return
@@ -92,9 +92,18 @@ def write_pictures(run: RunResult, folder: Path, *, wanted: Callable[[], bool] =
 def picture_names(run: RunResult) -> list[list[tuple[str, str]]]:
     """Of each scenario, what `write_pictures` draws of it: the kind, "coverage" or "faults", and the file's name."""
     return [
-        [(kind, f"{stem}-{kind}.png") for kind, _ in _pictures(result)]
+        [(kind, f"{stem}-{kind}.png") for kind in _kinds(result)]
         for result, stem in zip(run.scenarios, stems([r.name for r in run.scenarios]), strict=True)
     ]
+
+
+def _kinds(result: ScenarioResult) -> list[str]:
+    """Which pictures there are, as `_pictures` finds without laying them out."""
+    there = {
+        "coverage": result.covered is not None and bool(result.covered.before),
+        "faults": result.faults is not None and bool(result.faults.cells),
+    }
+    return [kind for kind, is_there in there.items() if is_there]
 
 
 def _pictures(result: ScenarioResult) -> Iterator[tuple[str, Picture]]:
@@ -102,7 +111,3 @@ def _pictures(result: ScenarioResult) -> Iterator[tuple[str, Picture]]:
         yield "coverage", covered
     if result.faults is not None and (struck := fault_picture(result.faults, result.name)) is not None:
         yield "faults", struck
-
-
-def _has_any(result: ScenarioResult) -> bool:
-    return result.faults is not None or (result.covered is not None and bool(result.covered.before))

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.errors import UsageError
 from harness.model import Verdict
+from harness.report.folder import run_places
 from harness.report.results import VERSION
-from harness.report.saved import places
 from harness.report.write import RESULTS
 
 
@@ -127,7 +127,7 @@ def read_results(path: Path) -> ReadRun:
 def _file(path: Path) -> Path:
     if not path.is_dir():
         return path
-    for place in places(path):
+    for place in run_places(path):
         if (place / RESULTS).is_file():
             return place / RESULTS
     raise UsageError(f"{path}: no {RESULTS} in this folder")

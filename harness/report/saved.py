@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from harness import __version__
 from harness.errors import UsageError
 from harness.files import write_atomically
 from harness.model import RunResult
+from harness.report.folder import LATEST, run_places
 
 FILE = "run.json.gz"
 VERSION = 1
-_LATEST = "latest"
 
 
 def write_run(run: RunResult, folder: Path) -> None:
@@ -64,19 +64,10 @@ def find_run(folder: Path) -> Path:
     """`folder` where a run was saved in it, else the last run of that folder of reports. Raises `UsageError`."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
-    for place in places(folder):
+    for place in run_places(folder):
         if (place / FILE).is_file():
             return place
-    raise UsageError(f"{folder}: holds no saved run: no {FILE}, neither here nor in {_LATEST}")
-
-
-def places(folder: Path) -> Iterator[Path]:
-    """Where the files of a run may lie, when somebody names ``folder``: it is one, or a folder of reports."""
-    yield folder
-    yield folder / _LATEST
-    pointer = folder / f"{_LATEST}.txt"  # where there are no symbolic links
-    if pointer.is_file():
-        yield folder / Path(pointer.read_text(encoding="utf-8", errors="replace").strip()).name
+    raise UsageError(f"{folder}: holds no saved run: no {FILE}, neither here nor in {LATEST}")
 
 
 def _keyed(run: Any, key: Callable[[Any], Any]) -> Any:

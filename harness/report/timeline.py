@@ -5,10 +5,11 @@ Pure: no input or output, no clock; every text in the result is cleaned of contr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
-from harness.model import History, Violation
+from harness.model import Counterexample, History, Violation
 from harness.report.balance import Balances
 from harness.report.text import one_line
 from harness.report.turns import NAME_LIMIT, BlockedSpan, Cell, Turns
@@ -55,12 +56,38 @@ def timeline(history: History, violations: Iterable[Violation] = ()) -> Timeline
     for event in history.events:
         turns.take(event)
     balances = Balances([history.opening, *turns.ledgers.values(), history.closing])
-    return Timeline(
-        rows=_marked(_rows(history, turns, balances), violations),
+    drawn = Timeline(
+        rows=tuple(_rows(history, turns, balances)),
         workers=tuple(turns.names.values()),
         spans=turns.spans(),
         balance_title=balances.title,
     )
+    return marked(drawn, violations)
+
+
+def marked(drawn: Timeline, violations: Iterable[Violation]) -> Timeline:
+    """The same table with those turns marked, and no others, in which the `violations` showed."""
+    rows = drawn.rows
+    marks: dict[int, dict[str, None]] = {}
+    for violation in violations:
+        if violation.turn is not None and rows:
+            # What only the closing ledger shows has a turn past the last one.
+            later = (i for i, row in enumerate(rows) if row.turn is not None and row.turn >= violation.turn)
+            marks.setdefault(next(later, len(rows) - 1), {})[one_line(violation.check, NAME_LIMIT)] = None
+    shown = (replace(row, broken=", ".join(marks.get(index, ()))) for index, row in enumerate(rows))
+    return replace(drawn, rows=tuple(shown))
+
+
+def with_tables(
+    found: Iterable[tuple[Counterexample, Violation]],
+) -> Iterator[tuple[Counterexample, Violation, Timeline]]:
+    """Each violation with the table of its counterexample in which it alone is marked. Those of a counterexample that
+    follow each other share what was drawn."""
+    for _, group in groupby(found, key=lambda pair: id(pair[0])):
+        drawn = None
+        for example, violation in group:
+            drawn = drawn or timeline(example.execution.history)
+            yield example, violation, marked(drawn, [violation])
 
 
 def elide(rows: Sequence[TimelineRow], keep: int, told: Collection[int | None] = ()) -> tuple[TimelineRow | None, ...]:
@@ -110,13 +137,3 @@ def _rows(history: History, turns: Turns, balances: Balances) -> list[TimelineRo
     if history.closing and shown and (not rows or shown != balances.text(ledger, ledger)):
         rows.append(TimelineRow(label="end", turn=None, cells={}, balance=shown, numbers=numbers))
     return rows
-
-
-def _marked(rows: list[TimelineRow], violations: Iterable[Violation]) -> tuple[TimelineRow, ...]:
-    marks: dict[int, dict[str, None]] = {}
-    for violation in violations:
-        if violation.turn is not None and rows:
-            # What only the closing ledger shows has a turn past the last one.
-            later = (i for i, row in enumerate(rows) if row.turn is not None and row.turn >= violation.turn)
-            marks.setdefault(next(later, len(rows) - 1), {})[one_line(violation.check, NAME_LIMIT)] = None
-    return tuple(replace(row, broken=", ".join(marks.get(index, ()))) for index, row in enumerate(rows))

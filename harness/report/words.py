@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from harness.model import Counterexample, RunResult, ScenarioResult, Verdict, Violation
+from harness.model import Counterexample, LevelResult, RunResult, ScenarioResult, Verdict, Violation
 from harness.report.text import one_line
 
 SYMBOLS = {Verdict.PASS: "✓", Verdict.VIOLATION: "✗", Verdict.INCONCLUSIVE: "?", Verdict.ERROR: "!"}
@@ -54,6 +54,14 @@ def in_order(result: ScenarioResult, example: Counterexample) -> tuple[Violation
     return tuple(sorted(example.violations, key=lambda violation: (violation.check in result.expect) != telling))
 
 
+def undocumented(result: ScenarioResult) -> list[tuple[Counterexample, Violation]]:
+    """What made the scenario red: its violations but for those that its file documents, the telling ones first."""
+    if result.verdict is not Verdict.VIOLATION:
+        return []
+    found = [(example, v) for example in result.counterexamples for v in in_order(result, example)]
+    return [(example, violation) for example, violation in found if violation.check not in result.expect]
+
+
 def outcome(result: ScenarioResult) -> str:
     """One line on a scenario: the broken check in words, or what its verdict means."""
     if documented(result):
@@ -72,6 +80,20 @@ def effort(result: ScenarioResult) -> str:
     """`24 schedules, all there are` or `200 schedules, sampled`."""
     how = ", all there are" if result.exhausted else ""
     return f"{plural(result.schedules, 'schedule')}{how}"
+
+
+def reach(result: ScenarioResult | LevelResult) -> str:
+    """How much of all the schedules that there are was executed."""
+    if result.exhausted:
+        return "all there are"
+    if result.observed is Verdict.VIOLATION:
+        return "until violated"
+    return "exact orders" if exact_orders(result.strategy) else "sampled"
+
+
+def exact_orders(strategy: str) -> bool:
+    """Nothing was searched: only orders that somebody wrote down were executed."""
+    return set(strategy.split(", ")) <= {"fixed", "follow"}
 
 
 def headline(run: RunResult) -> str:
@@ -99,7 +121,7 @@ def headline(run: RunResult) -> str:
 def _green(run: RunResult) -> str:
     clean = [result for result in run.scenarios if not documented(result)]
     known = len(run.scenarios) - len(clean)
-    exact = sum(1 for result in clean if set(result.strategy.split(", ")) <= {"fixed", "follow"})
+    exact = sum(exact_orders(result.strategy) for result in clean)
     sampled = sum(1 for result in clean if not result.exhausted) - exact
     parts = []
     if clean:

@@ -20,7 +20,11 @@ from harness.driver.observer import COPYING
 from harness.errors import TargetError
 from harness.patience import Patience
 
-_NAMED = b"SELECT set_config('application_name', current_setting('application_name') || '/' || $1, false)"
+_NAMED = (
+    b"SELECT set_config('application_name', current_setting('application_name') || '/' || $1, false), "
+    b"pg_catalog.pg_backend_pid()"
+)
+"""Who serves it is asked as well: a pooler says a number of its own when a connection begins."""
 _FOR_NOW_S = 10.0
 
 
@@ -33,12 +37,12 @@ class Connection:
         self._connection = connect(conninfo, application_name=application)
         self.pq = self._connection.pgconn
         self.pq.notice_handler = self._noticed
-        self.pid = self.pq.backend_pid
         with self._bounded():
             named = self.pq.exec_params(_NAMED, [name.encode("utf-8", "surrogateescape")])
         if named.status != pq.ExecStatus.TUPLES_OK:
             self.close()
             raise TargetError(f"session {name} cannot be named: {named.error_message.decode(errors='replace').strip()}")
+        self.pid = int(named.get_value(0, 1) or b"0")
 
     def run(self, sql: str) -> abc.PGresult:
         """Send ``sql`` and wait for its end; the last result. Of a connection that is lost an error, too."""

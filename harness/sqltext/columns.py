@@ -109,9 +109,7 @@ class _Walk:
                 self.puts.append(replace(put, names=names))
 
     def _update(self, node: Any, parent: _Scope | None, _: set[str] | None = None) -> None:
-        scope = _Scope(parent, self._with(node, parent))
-        table, alias = self._known(node.relation, scope), alias_of(node.relation)
-        scope.tables[alias] = table
+        scope, table, alias = self._target(node, parent)
         self._from(node.from_clause, scope)
         if table is not None:
             self.puts.append(self._update_put(table, node.target_list, scope, alias))
@@ -120,9 +118,7 @@ class _Walk:
         self.looks += self._looks(scope, fresh={alias})
 
     def _delete(self, node: Any, parent: _Scope | None, _: set[str] | None = None) -> None:
-        scope = _Scope(parent, self._with(node, parent))
-        table, alias = self._known(node.relation, scope), alias_of(node.relation)
-        scope.tables[alias] = table
+        scope, table, alias = self._target(node, parent)
         self._from(node.using_clause, scope)
         if table is not None:
             self.puts.append(Put(table=table, event="delete"))
@@ -131,9 +127,7 @@ class _Walk:
         self.looks += self._looks(scope, fresh={alias})
 
     def _merge(self, node: Any, parent: _Scope | None, _: set[str] | None = None) -> None:
-        scope = _Scope(parent, self._with(node, parent))
-        table, alias = self._known(node.relation, scope), alias_of(node.relation)
-        scope.tables[alias] = table
+        scope, table, alias = self._target(node, parent)
         self._from([node.source_relation], scope)
         scope.conditions.extend(conjuncts(node.join_condition))
         for clause in node.merge_when_clauses:
@@ -152,6 +146,13 @@ class _Walk:
         "DeleteStmt": _delete,
         "MergeStmt": _merge,
     }
+
+    def _target(self, node: Any, parent: _Scope | None) -> tuple[_Scope, str | None, str]:
+        """The scope of a statement that changes a table; that table, and what it is called there."""
+        scope = _Scope(parent, self._with(node, parent))
+        table, alias = self._known(node.relation, scope), alias_of(node.relation)
+        scope.tables[alias] = table
+        return scope, table, alias
 
     def _with(self, node: Any, parent: _Scope | None) -> frozenset[str]:
         """The names of the WITH queries, which are looked into."""

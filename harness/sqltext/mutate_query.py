@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from harness.sqltext.mutate_types import Change
+from harness.sqltext.nodes import children, enum_name
 from harness.sqltext.parse import parse
 from harness.sqltext.tokens import Edit, Token, depths, edited, scan
 from harness.sqltext.variables import SqlSyntaxError
@@ -177,14 +178,10 @@ def _conditions(node: Any) -> int:
 def _and_ed(node: Any) -> int:
     if node.WhichOneof("node") != "bool_expr":
         return 1
-    kinds = node.bool_expr.DESCRIPTOR.fields_by_name["boolop"].enum_type.values_by_name
-    return len(node.bool_expr.args) if node.bool_expr.boolop == kinds["AND_EXPR"].number else 1
+    return len(node.bool_expr.args) if enum_name(node.bool_expr, "boolop") == "AND_EXPR" else 1
 
 
 def _messages(node: Any) -> Iterator[Any]:
     yield node
-    for descriptor, value in node.ListFields():
-        if descriptor.message_type is None:
-            continue
-        for child in (value,) if hasattr(value, "DESCRIPTOR") else value:
-            yield from _messages(child)
+    for child in children(node):
+        yield from _messages(child)

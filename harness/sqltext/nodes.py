@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 __all__ = ["aggregates", "alias_of", "bare_name", "children", "conjuncts", "enum_name", "literal_in", "unwrapped"]
@@ -74,10 +74,10 @@ def aggregates(node: Any) -> bool:
     return any(aggregates(child) for child in below if child.DESCRIPTOR.name != "SubLink")
 
 
-def children(node: Any) -> Iterator[Any]:
-    """The nodes right below."""
+def children(node: Any, without: Container[str] = ()) -> Iterator[Any]:
+    """The nodes right below, but for those in fields of these names."""
     for descriptor, value in node.ListFields():
-        if descriptor.message_type is None:
+        if descriptor.message_type is None or descriptor.name in without:
             continue
         if hasattr(value, "DESCRIPTOR"):
             yield value

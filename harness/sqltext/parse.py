@@ -12,6 +12,7 @@ import postgast
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from harness.model import Json, StatementKind
+from harness.sqltext.nodes import enum_name
 from harness.sqltext.variables import SqlSyntaxError, blank_variables, encoded
 
 __all__ = ["Piece", "SqlSyntaxError", "TooDeep", "classify", "leaves_session_state", "parse", "split", "unsupported"]
@@ -91,7 +92,7 @@ def classify(sql: str) -> StatementKind:
     """What the single statement ``sql`` does to its session's transaction. Raises `SqlSyntaxError`."""
     which, node = _single(sql)
     if which == "transaction_stmt":
-        return _TRANSACTION_KINDS.get(_transaction_kind(node), StatementKind.QUERY)
+        return _TRANSACTION_KINDS.get(enum_name(node.transaction_stmt, "kind"), StatementKind.QUERY)
     return StatementKind.QUERY if which in _NOT_DDL else StatementKind.DDL
 
 
@@ -108,7 +109,7 @@ def leaves_session_state(sql: str) -> bool:
 def unsupported(sql: str) -> str | None:
     """Why a worker cannot send the single statement ``sql``; None when it can. Raises `SqlSyntaxError`."""
     which, node = _single(sql)
-    if which == "transaction_stmt" and _transaction_kind(node) in _TWO_PHASE:
+    if which == "transaction_stmt" and enum_name(node.transaction_stmt, "kind") in _TWO_PHASE:
         return "two-phase commit is not supported"
     if which == "copy_stmt" and not node.copy_stmt.filename:
         return "COPY from or to the client is not supported"
@@ -126,11 +127,6 @@ def _single(sql: str) -> tuple[str, Any]:
     if not statements:
         raise SqlSyntaxError("no SQL command", None)
     return statements[0].stmt.WhichOneof("node"), statements[0].stmt
-
-
-def _transaction_kind(node: Any) -> str:
-    kinds = node.transaction_stmt.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_number
-    return str(kinds[node.transaction_stmt.kind].name)
 
 
 def _tokens(blank: str) -> list[Any]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from harness.sqltext.builtin import LARGE_OBJECTS, NOTHING_TOUCHED, runs_text, watches_the_server
+from harness.sqltext.nodes import children, unwrapped
 from harness.sqltext.parse import parse
 from harness.sqltext.touch import EVERYTHING, Name, Touch, Write
 from harness.sqltext.variables import SqlSyntaxError
@@ -72,7 +73,7 @@ class _Walk:
         if getattr(node, "with_clause", None) is not None and node.HasField("with_clause"):
             scope = self.with_clause(node.with_clause, scope)
             without = (*without, "with_clause")
-        for child in _children(node, without):
+        for child in children(node, without):
             self.node(child, scope)
 
     def with_clause(self, clause: Any, scope: frozenset[str]) -> frozenset[str]:
@@ -215,16 +216,6 @@ class _Walk:
         self.children(node, scope, without=("name",))
 
 
-def _children(node: Any, without: tuple[str, ...]) -> Iterator[Any]:
-    for descriptor, value in node.ListFields():
-        if descriptor.message_type is None or descriptor.name in without:
-            continue
-        if hasattr(value, "DESCRIPTOR"):
-            yield value
-        else:
-            yield from value
-
-
 def _from_items(items: Any, scope: frozenset[str]) -> Iterator[tuple[str, list[str]]]:
     """For each item of a FROM list: its alias and the relations whose rows a lock on it would lock."""
     for item in items:
@@ -244,9 +235,7 @@ def _sequence(args: Any) -> str | None:
     """The sequence that is the first argument, without schema; None when it is not a constant."""
     if not args:
         return None
-    node = args[0]
-    while node.WhichOneof("node") == "type_cast":
-        node = node.type_cast.arg
+    node = unwrapped(args[0])
     if node.WhichOneof("node") != "a_const" or not node.a_const.HasField("sval"):
         return None
     return str(node.a_const.sval.sval).rsplit(".", 1)[-1].strip('"')

@@ -9,6 +9,7 @@ from typing import Any
 
 import postgast
 
+from harness.sqltext.nodes import children, enum_name
 from harness.sqltext.parse import Piece, SqlSyntaxError, parse, split
 
 _DATA = 100_000
@@ -128,10 +129,9 @@ def _extension(which: str, node: Any, start: int, end: int) -> Extension | None:
     if which == "create_extension_stmt":
         options = {o.def_elem.defname: o.def_elem.arg.string.sval for o in node.options}
         return Extension(name=node.extname, schema=options.get("schema"), created=True, start=start, end=end)
-    if which == "comment_stmt" and node.object.WhichOneof("node") == "string":
-        kind = node.DESCRIPTOR.fields_by_name["objtype"].enum_type.values_by_number[node.objtype].name
-        if kind == "OBJECT_EXTENSION":
-            return Extension(name=node.object.string.sval, schema=None, created=False, start=start, end=end)
+    named = which == "comment_stmt" and node.object.WhichOneof("node") == "string"
+    if named and enum_name(node, "objtype") == "OBJECT_EXTENSION":
+        return Extension(name=node.object.string.sval, schema=None, created=False, start=start, end=end)
     return None
 
 
@@ -155,10 +155,8 @@ def _nodes(message: Any, kind: str) -> Iterator[Any]:
     """All messages of a kind inside ``message``, in the order of its fields."""
     if message.DESCRIPTOR.name == kind:
         yield message
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            for inner in [value] if hasattr(value, "DESCRIPTOR") else value:
-                yield from _nodes(inner, kind)
+    for inner in children(message):
+        yield from _nodes(inner, kind)
 
 
 def _without_comments(sql: str) -> str:

@@ -6,13 +6,12 @@ from typing import Any
 
 import psycopg
 
-from harness.db import connect
+from harness.db import backend_of, connect
 from harness.errors import TargetError, UsageError
 from harness.targets.protocol import Target
 
 OLDEST = 14
 _APPLICATION = "refund-harness look"
-_PID = "SELECT pg_catalog.pg_backend_pid()"
 _TURNS = 8
 """So often the sessions behind two connections are looked at."""
 
@@ -39,7 +38,7 @@ def _changes_backends(target: Target, conn: psycopg.Connection[Any]) -> bool:
     latest again, or has a single one, gives a second connection the backend that the first still thinks its own: not
     always at once, since it may have an answer on its way before it has the session back.
     """
-    before, again = _backend(conn), _backend(conn)
+    before, again = backend_of(conn), backend_of(conn)
     if before != again:
         return True
     try:
@@ -50,17 +49,10 @@ def _changes_backends(target: Target, conn: psycopg.Connection[Any]) -> bool:
         try:
             for _ in range(_TURNS):
                 with other.transaction():
-                    if _backend(other) == before or _backend(conn) != before:
+                    if backend_of(other) == before or backend_of(conn) != before:
                         return True
-                if _backend(conn) != before:  # the one that the other has just given back
+                if backend_of(conn) != before:  # the one that the other has just given back
                     return True
             return False
         except psycopg.errors.ProtocolViolation:  # the pooler gives each statement another session, and says so
             return True
-
-
-def _backend(conn: psycopg.Connection[Any]) -> int:
-    # Asked, not read off the connection's start: there a pooler says a number of its own.
-    row = conn.execute(_PID).fetchone()
-    assert row is not None
-    return int(row[0])

@@ -14,9 +14,16 @@ import psycopg
 import pytest
 from elsewhere import databases_of, everything, settle
 from servers import within
+from spec_runs import expected, printed
 
+from harness.driver.pool import WorkerPool
+from harness.model import Search
+from harness.scenario import load_scenario
+from harness.stage import Stages
 from harness.targets.account import server_account
+from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
+from harness.targets.server import ServerTarget
 
 ROOT = Path(__file__).parents[2]
 PGBOUNCER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
@@ -88,3 +95,27 @@ def test_the_other_poolers_are_refused(theirs: EmbeddedTarget, tmp_path: Path, m
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "behind a pooler that gives each transaction another session" in done.stderr
+
+
+def test_a_spec_sees_its_waits_through_a_session_pooler(theirs: EmbeddedTarget) -> None:
+    with pooled(theirs, "session") as where, ServerTarget(where) as target, Databases(target) as databases:
+        assert printed(target, databases, "double_refund") == expected("double_refund")
+
+
+def test_threads_are_told_apart_through_a_session_pooler(
+    theirs: EmbeddedTarget, pool: WorkerPool, tmp_path: Path
+) -> None:
+    (tmp_path / "t.sql").write_text("CREATE TABLE t (id int)")
+    (tmp_path / "left.yaml").write_text(
+        "version: 1\nname: left\ninstall: [t.sql]\norders: [auto]\n"
+        "workers: {leaves: {statements: [BEGIN, LOCK TABLE t]}, ends: {statements: [SELECT 1]}}\n"
+    )
+    scenario = load_scenario(tmp_path / "left.yaml")
+    with pooled(theirs, "session") as where, ServerTarget(where) as target, Databases(target) as databases:
+        stages = Stages(scenario, target, databases, pool)
+        try:
+            found = stages.of(Search(strategy="free_running")).released_by_threads(0, seed=0)
+        finally:
+            stages.close()
+    assert found.history.liveness.idle_in_transaction == ("leaves",)
+    assert {row["worker"] for row in found.history.liveness.locks} == {"leaves"}

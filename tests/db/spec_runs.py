@@ -8,7 +8,7 @@ from harness.spec.form import Spec
 from harness.spec.parse import parse_spec, read_spec
 from harness.spec.run import run_spec
 from harness.targets.databases import Databases
-from harness.targets.embedded import EmbeddedTarget
+from harness.targets.protocol import Target
 
 SPECS = Path(__file__).parents[1] / "specs"
 EXPECTED = SPECS / "expected"
@@ -16,7 +16,7 @@ NAMES = sorted(file.stem for file in SPECS.glob("*.spec"))
 LIMIT_S = 60.0
 
 
-def printed(target: EmbeddedTarget, databases: Databases, spec: Spec | str, *, limit: float = LIMIT_S) -> bytes:
+def printed(target: Target, databases: Databases, spec: Spec | str, *, limit: float = LIMIT_S) -> bytes:
     """Everything that ``spec``, or the shipped one of that name, prints in a new database."""
     if isinstance(spec, str):
         spec = read_spec(SPECS / f"{spec}.spec")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from audits import Ledgers, audited, check
 
+from harness.audit.mapping import read_mapping
 from harness.audited import Checked
 from harness.model import Verdict
 from harness.targets.databases import Databases
@@ -136,6 +138,31 @@ def test_an_index_that_bars_a_second_refund(index: str, bars: bool, ledgers: Led
     connection.execute(f"CREATE UNIQUE INDEX the_key ON public.balance_transactions {index}".encode())
     found = check(audited(ledgers.dsn(connection)), "refund_key")
     assert (found.total == 0, found.detail) == ((True, "the_key") if bars else (False, ""))
+
+
+QUOTED = """
+CREATE TABLE public.story_jobs ("check" text PRIMARY KEY, user_id uuid, status text);
+CREATE TABLE public.user_balances ("user" uuid UNIQUE, "Net ""cash"" left" integer CHECK ("Net ""cash"" left" >= 0));
+CREATE TABLE public.balance_transactions (seq bigint, user_id uuid, "Kind" text, amount integer, for$ jsonb);
+CREATE UNIQUE INDEX the_key ON public.balance_transactions ((for$ ->> 'the job''s id')) WHERE "Kind" = 'refund'"""
+QUOTED_MAPPING = """version: 1
+jobs: {id: check}
+balances: {user: user, balance: 'Net "cash" left'}
+transactions: {type: Kind, before: null, after: null, job: {column: for$, path: ["the job's id"]}}
+"""
+
+
+def test_names_that_need_quotes_are_those_that_the_server_quotes(ledgers: Ledgers, tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text(QUOTED_MAPPING)
+    connection, mapping = ledgers.opened(0, QUOTED), read_mapping(tmp_path / "m.yaml")
+    named = ("job_key", "balance_key", "refund_key", "balance_floor")
+    kept = audited(ledgers.dsn(connection), mapping)
+    assert [check(kept, name).total for name in named] == [0, 0, 0, 0]
+    connection.execute("""ALTER TABLE public.story_jobs DROP CONSTRAINT story_jobs_pkey, ADD UNIQUE ("check", user_id);
+      ALTER TABLE public.user_balances DROP CONSTRAINT user_balances_user_key, ADD other integer,
+        DROP CONSTRAINT "user_balances_Net ""cash"" left_check", ADD CHECK (other >= 0);
+      DROP INDEX public.the_key; CREATE UNIQUE INDEX ON public.balance_transactions ((for$ ->> 'job'), "Kind")""")
+    assert [check(audited(ledgers.dsn(connection), mapping), name).total for name in named] == [1, 1, 1, 1]
 
 
 TABLES = """

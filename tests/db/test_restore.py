@@ -257,6 +257,9 @@ def test_nothing_of_it_is_left(opened: Opened) -> None:
     assert conn.execute(objects).fetchone() == (0,)
 
 
+LARGE = "INSERT INTO ledger (user_id, job_id, amount) SELECT 1 + i % 4, 1 + i % 4, i FROM generate_series(1, 500) i;"
+
+
 @pytest.fixture
 def plain_role(target: EmbeddedTarget, new_database: Callable[..., Connection]) -> Iterator[Connection]:
     """A database that a role without privileges owns, seen by that role."""
@@ -279,11 +282,13 @@ def plain_role(target: EmbeddedTarget, new_database: Callable[..., Connection]) 
         "DELETE FROM jobs WHERE id = 2",
         'TRUNCATE users, jobs, ledger, audit."Log x" RESTART IDENTITY',
         "UPDATE jobs SET user_id = 5 - user_id, parent = 1",
+        "INSERT INTO users VALUES (9, 'new', 0); UPDATE jobs SET user_id = 9",
         "SELECT nextval('invoice')",
     ],
 )
-def test_without_the_right_to_switch_triggers_off(plain_role: Connection, statement: str) -> None:
-    plain_role.execute(SHOP.encode())
+@pytest.mark.parametrize("more", ["", LARGE], ids=["small", "large"])
+def test_without_the_right_to_switch_triggers_off(plain_role: Connection, statement: str, more: str) -> None:
+    plain_role.execute(f"{SHOP}{more}".encode())
     restorer = Restorer(plain_role, None)
     restorer.remember()
     check(plain_role, restorer, statement)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from screens import Screen
 
 from harness.audit.identities import Identities
 from harness.audited import AuditResult, Checked, Level, Monitored, Part, Table
@@ -42,8 +43,8 @@ RED = replace(GREEN, checks=(TWICE, FINE, OPEN))
 HALF = replace(RED, checks=(TWICE, LATE), trouble="not looked at: ledger_chain (took more than 60 s)", standby=True)
 
 
-def told(result: AuditResult, *, quiet: bool = False, verbose: bool = False) -> str:
-    out = io.StringIO()
+def told(result: AuditResult, *, quiet: bool = False, verbose: bool = False, out: io.StringIO | None = None) -> str:
+    out = out or io.StringIO()
     console = AuditConsole(out, quiet=quiet, verbose=verbose)
     console.started(result.database, result.server_version)
     console.looking("1,200 jobs")
@@ -125,12 +126,30 @@ def test_every_class_of_the_page_has_its_look() -> None:
     assert [name for name in sorted(used | badges) if f".{name}" not in look] == []
 
 
-def test_on_a_terminal_it_says_what_it_looks_at_and_takes_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("TERM", "xterm"), ("FORCE_COLOR", "1")):
-        monkeypatch.setenv(name, value)
-    text = told(GREEN)
-    assert "looking at 1,200 jobs" in text
-    assert "looking" not in text.split("Nothing wrong")[1]
+@pytest.mark.parametrize("width", [18, 100])
+def test_on_a_terminal_it_says_what_it_looks_at_and_takes_it_off(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    for name in ("CI", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    screen = Screen(width)  # which knows of no control that hides a cursor
+    told(RED, out=screen)
+    looking = "  looking at 1,200 jobs" if width == 100 else "  looking at 1,2…"
+    assert looking in screen.pictures
+    assert screen.pictures.count(looking) >= 1 + len(RED.checks)  # it stays beneath what is said meanwhile
+    assert screen.text == told(RED)
+
+
+def test_where_nobody_watches_it_only_says_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("CI", "true")
+    for quiet in (True, False):
+        screen = Screen(100)
+        told(RED, out=screen, quiet=quiet)
+        assert "looking" not in "".join(screen.pictures)
+    monkeypatch.delenv("CI")
+    told(RED, out=(screen := Screen(100)), quiet=True)
+    assert "looking" not in "".join(screen.pictures)
 
 
 def test_what_comes_from_the_database_stays_text() -> None:
