@@ -103,6 +103,16 @@ class AuditTable(Table):
     out: Text | None = None
 
 
+TABLES: dict[str, type[Table]] = {
+    "run": RunTable, "check": CheckTable, "mutants": MutantsTable, "soak": SoakTable, "audit": AuditTable,
+}  # fmt: skip
+
+
+def keys_of(table: type[Table]) -> set[str]:
+    """What may stand in it."""
+    return {field.alias or name for name, field in table.model_fields.items()}
+
+
 class ConfigurationSpec(Searching):
     """The whole file. ``server_major`` is no option: it says what the project runs in production."""
 
