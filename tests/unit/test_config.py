@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -396,7 +398,25 @@ def test_another_major_version_than_the_expected_one_is_told(project: Path, vers
     assert NOTHING.other_major(version) == ""
 
 
-# The page, the model and the command line say the same
+# The page, the model, the command line and the schema say the same
+
+
+def test_editors_are_told_the_same() -> None:
+    schema = json.loads(CliRunner().invoke(app, ["schema", "--configuration"]).output)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(tomllib.loads(WHOLE), schema)
+    refused = []
+    for text in WRONG:
+        try:
+            data = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError):
+            continue
+        refused.append(text)
+        if "postgres//" not in text and "yesterday" not in text and "out = " not in text:  # which no schema can say
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(data, schema)
+    assert len(refused) > 25
+
 
 TOP = keys_of(ConfigurationSpec) - {*TABLES}
 
