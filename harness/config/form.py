@@ -3,37 +3,36 @@ front; what stands at the top holds for every command that has the option, a com
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from harness.config.values import (
-    check_target,
-    check_window,
-    jobs_text,
-    listed,
-    named,
-    one_name,
-    some,
-)
+from harness import soaked
+from harness.config.values import Listed, OneOf, check_target, check_window, jobs_text, some
 from harness.model import CRASHES, FAULTS, LEVELS
 from harness.mutation import BARRIER_THREADS, FREE_RUNNING, PLAIN
 from harness.scenario.named import ALL
 from harness.scenario.schema.base import Strict
-from harness.soaked import Fault
 from harness.strategies.free_running import FreeRunning
 from harness.strategies.registry import NAMES
 
-SEARCHES = (*NAMES, FreeRunning.name)
-
 Text = Annotated[str, AfterValidator(some)]
-Paths = Annotated[list[Text], Field(min_length=1), BeforeValidator(listed)]
+Paths = Annotated[list[Text], Field(min_length=1), Listed()]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Target = Annotated[str, AfterValidator(check_target)]
-Jobs = Annotated[str, BeforeValidator(jobs_text)]
-Strategy = Annotated[str, AfterValidator(one_name("strategy", SEARCHES))]
-Require = Annotated[str, AfterValidator(one_name("require", ("exhausted",)))]
+Jobs = Annotated[str, BeforeValidator(jobs_text, json_schema_input_type=Count | Literal["auto"])]
+Require = Annotated[str, OneOf("require", ("exhausted",))]
+Strategy = Annotated[str, OneOf("strategy", (*NAMES, FreeRunning.name))]
+Searcher = Annotated[str, OneOf("strategy", (*NAMES, PLAIN, FREE_RUNNING, BARRIER_THREADS, ALL))]
+Strategies = Annotated[list[Searcher], Field(min_length=1), Listed()]
+Fault = Annotated[str, OneOf("faults", (*FAULTS, *CRASHES, ALL))]
+Faults = Annotated[list[Fault], Field(min_length=1), Listed()]
+SoakFault = Annotated[str, OneOf("faults", (*(f.value for f in soaked.Fault), "none"))]
+SoakFaults = Annotated[list[SoakFault], Listed()]
+Level = Annotated[str, OneOf("isolation", (*LEVELS, ALL))]
+Levels = Annotated[list[Level], Field(min_length=1), Listed()]
 
 
 class Table(Strict):
@@ -60,8 +59,8 @@ class Searching(Server):
 
 
 class RunTable(Searching):
-    faults: named("faults", (*FAULTS, *CRASHES, ALL)) | None = None  # type: ignore[valid-type]
-    isolation: named("isolation", (*LEVELS, ALL)) | None = None  # type: ignore[valid-type]
+    faults: Faults | None = None
+    isolation: Levels | None = None
 
 
 class CheckTable(Searching):
@@ -76,7 +75,7 @@ class MutantsTable(Server):
     workers: Count | None = None
     jobs: Jobs | None = None
     budget: Seconds | None = None
-    strategy: named("strategy", (*NAMES, PLAIN, FREE_RUNNING, BARRIER_THREADS, ALL)) | None = None  # type: ignore[valid-type]
+    strategy: Strategies | None = None
     seeds: Count | None = None
     schedules: Count | None = None
 
@@ -86,7 +85,7 @@ class SoakTable(Server):
     operations: Count | None = None
     workers: Count | None = None
     users: Count | None = None
-    faults: named("faults", [f.value for f in Fault], none=True) | None = None  # type: ignore[valid-type]
+    faults: SoakFaults | None = None
     sql: Paths | None = None
 
 
@@ -103,6 +102,16 @@ class AuditTable(Table):
     out: Text | None = None
 
 
+TABLES: dict[str, type[Table]] = {
+    "run": RunTable, "check": CheckTable, "mutants": MutantsTable, "soak": SoakTable, "audit": AuditTable,
+}  # fmt: skip
+
+
+def keys_of(table: type[Table]) -> set[str]:
+    """What may stand in it."""
+    return {field.alias or name for name, field in table.model_fields.items()}
+
+
 class ConfigurationSpec(Searching):
     """The whole file. ``server_major`` is no option: it says what the project runs in production."""
 
@@ -115,3 +124,8 @@ class ConfigurationSpec(Searching):
     mutants: MutantsTable | None = None
     soak: SoakTable | None = None
     audit: AuditTable | None = None
+
+
+def schema_text() -> str:
+    """The JSON Schema of `harness.toml`, for editors."""
+    return json.dumps(ConfigurationSpec.model_json_schema(), indent=2) + "\n"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function, no_info_before_validator_function
 
 from harness.scenario.schema.base import nearest
 
@@ -17,9 +18,38 @@ def wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("one_of", "{message}", {"message": message})
 
 
-def listed(given: Any) -> Any:
-    """A text stands for a list of it alone."""
-    return [given] if isinstance(given, str) else given
+@dataclass(frozen=True)
+class Listed:
+    """Of a list: one entry may stand bare, without brackets."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(self._listed, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
+
+    def _listed(self, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Of a text: it is one of ``names``; ``key``: what it stands under."""
+
+    key: str
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self.names)}
+
+    def _check(self, name: str) -> str:
+        if name not in self.names:
+            raise wrong(f"{self.key!r}: unknown {name!r}{nearest(name, list(self.names))}")
+        return name
 
 
 def some(given: str) -> str:
@@ -34,23 +64,6 @@ def jobs_text(given: Any) -> str:
     if given != "auto" and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
         raise wrong("'jobs' must be a whole number from 1, or \"auto\"")
     return str(given)
-
-
-def one_name(key: str, names: Sequence[str]) -> Callable[[str], str]:
-    """A check that a text is one of ``names``."""
-
-    def check(name: str) -> str:
-        if name not in names:
-            raise wrong(f"{key!r}: unknown {name!r}{nearest(name, list(names))}")
-        return name
-
-    return check
-
-
-def named(key: str, names: Sequence[str], *, none: bool = False) -> Any:
-    """The type of a list of ``names``; ``none``: it may be empty."""
-    entry = Annotated[str, AfterValidator(one_name(key, names))]
-    return Annotated[list[entry], Field(min_length=0 if none else 1), BeforeValidator(listed)]
 
 
 def check_target(given: str) -> str:

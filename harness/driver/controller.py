@@ -8,7 +8,7 @@ from psycopg.conninfo import make_conninfo
 
 from harness.driver.crashes import Crash
 from harness.driver.gatekeeper import Gatekeeper
-from harness.driver.levels import with_level
+from harness.driver.levels import require_level, with_level
 from harness.driver.observer import Observer
 from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool
@@ -41,6 +41,8 @@ class Controller:
         )
         self._splicer = Splicer()
         try:
+            if isolation is not None:
+                require_level(self._conninfo, isolation)
             self.observer = Observer(conninfo)
         except BaseException:
             if self._gatekeeper is not None:

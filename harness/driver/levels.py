@@ -7,6 +7,8 @@ import re
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from harness.db import connect
+from harness.errors import DriverError
 from harness.model import StatementKind, Worker
 
 _LEVEL = re.compile(
@@ -32,6 +34,18 @@ def with_level(conninfo: str, level: str | None) -> str:
     given = conninfo_to_dict(conninfo).get("options") or os.environ.get("PGOPTIONS", "")
     escaped = level.replace(" ", r"\ ")
     return make_conninfo(conninfo, options=f"{given} -c default_transaction_isolation={escaped}".strip())
+
+
+def require_level(conninfo: str, level: str) -> None:
+    """Raise `DriverError` where sessions by ``conninfo``, which `with_level` made for ``level``, begin at another one:
+    there are poolers that take options of a connection and drop them. What was seen would be said of a level that
+    nothing ever ran at. Raises `TargetError` when there is no session."""
+    with connect(conninfo, application_name="refund-harness worker") as session:
+        [(found,)] = session.execute("SHOW default_transaction_isolation").fetchall()
+    if found != level:
+        begins = f"a session that was asked for {level.upper()} begins at {str(found).upper()}"
+        why = "something between us and the server drops options of connections"
+        raise DriverError(f"{begins}: {why} (pgbouncer does by ignore_startup_parameters)")
 
 
 def level_in(sql: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -37,8 +38,8 @@ def theirs() -> Iterator[EmbeddedTarget]:
 
 
 @contextmanager
-def pooled(server: EmbeddedTarget, mode: str) -> Iterator[str]:
-    """A DSN by way of a pooler in that mode."""
+def pooled(server: EmbeddedTarget, mode: str, more: str = "") -> Iterator[str]:
+    """A DSN by way of a pooler in that mode; ``more``: lines of its settings."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -47,7 +48,7 @@ def pooled(server: EmbeddedTarget, mode: str) -> Iterator[str]:
     file.write_text(
         f"[databases]\n* = host={server.folder} port=5432\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
         f"unix_socket_dir =\nauth_type = trust\nauth_file = {server.folder}/users\npool_mode = {mode}\n"
-        "max_client_conn = 100\ndefault_pool_size = 30\n"
+        f"max_client_conn = 100\ndefault_pool_size = 30\n{more}"
     )
     account = server_account()
     process = subprocess.Popen(
@@ -71,8 +72,8 @@ def _answers(where: str) -> bool:
     return True
 
 
-def _run(where: str, out: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", "run", "double_workers", "--schedules", "20"]
+def _run(where: str, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", "run", "double_workers", "--schedules", "20", *more]
     return subprocess.run(
         [*command, "--target", where, "--out", str(out)],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
@@ -86,6 +87,28 @@ def test_a_session_pooler_will_do(theirs: EmbeddedTarget, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     assert databases_of(theirs) == []
     assert everything(theirs) == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ("", "unsupported startup parameter"),
+        ("ignore_startup_parameters = options\n", "asked for SERIALIZABLE begins at READ COMMITTED"),
+    ],
+    ids=["refused", "dropped"],
+)
+def test_levels_that_a_pooler_keeps_from_us_are_errors_and_never_judged(
+    theirs: EmbeddedTarget, tmp_path: Path, settings: str, why: str
+) -> None:
+    with pooled(theirs, "session", settings) as where:
+        done = _run(where, tmp_path, "--isolation", "read_committed,serializable")
+    assert done.returncode == 4, done.stdout + done.stderr
+    [scenario] = json.loads((tmp_path / "latest" / "results.json").read_text())["scenarios"]
+    own, other = scenario["isolation"]
+    assert (own["level"], own["verdict"]) == ("read_committed", "pass")
+    assert (other["level"], other["verdict"], other["schedules"]) == ("serializable", "error", 0)
+    assert why in other["meaning"]
+    assert databases_of(theirs) == []
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from harness.driver.levels import require_level, with_level
 from harness.driver.pool import WorkerPool
+from harness.errors import DriverError
 from harness.model import LEVELS, EventKind, Execution, Scenario, Script, Worker
 from harness.stage import Stage
 from harness.statements import make_statement, unique_names
@@ -86,3 +88,10 @@ def test_only_workers_have_it_and_without_it_they_have_the_servers(stage: OpenSt
     assert observed == "read committed"
     assert executed(plain) == ["read committed"]
     assert (plain.isolation, executed(stricter)) == ("read committed", ["serializable"])
+
+
+def test_a_level_that_does_not_reach_the_server_is_told(target: EmbeddedTarget) -> None:
+    where = target.conninfo("postgres")
+    require_level(with_level(where, "serializable"), "serializable")
+    with pytest.raises(DriverError, match="asked for SERIALIZABLE begins at READ COMMITTED: something between us"):
+        require_level(where, "serializable")

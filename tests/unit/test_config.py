@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,8 +23,7 @@ from harness.cli.group import apart
 from harness.config import NOTHING, configuration, environment, find
 from harness.config.commands import USED_BY, defaults, parameter
 from harness.config.environment import from_environment
-from harness.config.form import ConfigurationSpec
-from harness.config.read import TABLES
+from harness.config.form import TABLES, ConfigurationSpec, keys_of
 from harness.config.tomltext import parse
 from harness.errors import ScenarioError, UsageError
 
@@ -92,6 +94,30 @@ def test_a_link_as_the_root_and_a_file_as_git_are_seen(project: Path, monkeypatc
     assert find(Path.cwd()) == project / "harness.toml"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_file_of_a_stranger_has_to_be_named(project: Path) -> None:
+    own = write(project / "harness.toml", "seed = 1\n")
+    os.chown(own, 4711, -1)
+    with pytest.raises(UsageError, match=r"^harness\.toml: belongs to another user: name it by --config"):
+        find(project / "deep")
+    assert configuration(project, own).shared == {"seed": 1}
+    os.chown(project / "deep", 4711, -1)  # as where root checks somebody's clone
+    assert find(project / "deep") == own
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs somebody to whom a folder is closed")
+def test_what_lies_in_folders_that_are_closed_to_us_is_not_ours(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(project / "harness.toml", "seed = 1\n")
+    project.chmod(0o700)
+    (project / "deep").chmod(0o777)
+    monkeypatch.chdir(project / "deep")
+    os.seteuid(65534)
+    try:
+        assert find(Path.cwd()) is None
+    finally:
+        os.seteuid(0)
+
+
 def test_a_named_file_is_taken_whatever_it_is_called(project: Path) -> None:
     write(project / "harness.toml", "seed = 1\n")
     assert configuration(project, write(project / "nightly.toml", "seed = 2\n")).shared == {"seed": 2}
@@ -126,11 +152,14 @@ WRONG = {
     "run = 3": "1:1: 'run' must be a mapping, found 3",
     "[runn]\nseed = 1": "1:1: unknown key 'runn'; did you mean 'run'?",
     "seed = 1\n[run]\nfaults = ['crsh']": "3:1: 'faults': unknown 'crsh'; did you mean 'crash'?",
-    "seed = 1\n[run]\nsql = 'x'": "3:1: unknown key 'sql'; known: ",
+    "seed = 1\n[run]\nsql = 'x'": "3:1: 'sql' stands at the top of the file, not in [run]",
+    "[check]\nserver_major = 15": "2:1: 'server_major' stands at the top of the file, not in [check]",
+    "faults = 'all'": "1:1: 'faults' stands in a table of a command: [run] or [soak]",
+    "[audit]\nfaults = 'all'": "2:1: unknown key 'faults'; known: ",
     "[soak]\nfaults = 'sigterm'": "2:1: 'faults': unknown 'sigterm'; known: kill, terminate, cancel",
     "[audit]\nsince = 'yesterday'": "2:1: 'since' must be a number and h, d or w, such as 12h, 1d or 2w",
     "[audit]\nlimit = 10_001": "2:1: 'limit' must be less than or equal to 10000, found 10001",
-    "run.seeds = 3": "1:1: unknown key 'seeds'",
+    "run.seeds = 3": "1:1: unknown key 'seeds'; did you mean 'seed'?",
     "run = {seed = 'x'}": "1:1: 'seed' must be a whole number",
     "seed = 1\nseed = 2": "2:9: not TOML: cannot overwrite a value",
     "a = [1,\n": "1:8: not TOML: invalid value",
@@ -369,9 +398,27 @@ def test_another_major_version_than_the_expected_one_is_told(project: Path, vers
     assert NOTHING.other_major(version) == ""
 
 
-# The page, the model and the command line say the same
+# The page, the model, the command line and the schema say the same
 
-TOP = {field.alias or name for name, field in ConfigurationSpec.model_fields.items()} - {*TABLES}
+
+def test_editors_are_told_the_same() -> None:
+    schema = json.loads(CliRunner().invoke(app, ["schema", "--configuration"]).output)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(tomllib.loads(WHOLE), schema)
+    refused = []
+    for text in WRONG:
+        try:
+            data = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError):
+            continue
+        refused.append(text)
+        if "postgres//" not in text and "yesterday" not in text and "out = " not in text:  # which no schema can say
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(data, schema)
+    assert len(refused) > 25
+
+
+TOP = keys_of(ConfigurationSpec) - {*TABLES}
 
 
 def rows(title: str) -> dict[str, list[str]]:
@@ -381,11 +428,6 @@ def rows(title: str) -> dict[str, list[str]]:
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
     ]
     return {first.strip("`[]"): rest for first, *rest in found}
-
-
-def keys_of(table: str) -> dict[str, Any]:
-    [model] = [t for t in get_type_hints(ConfigurationSpec)[table].__args__ if t is not type(None)]
-    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def test_the_page_names_every_key_and_what_it_holds_for() -> None:
@@ -400,12 +442,12 @@ def test_the_page_names_the_keys_of_every_table() -> None:
     for name, (shared, own) in tables.items():
         named = [set(re.findall(r"`([a-z-]+)`", text)) for text in (shared, own)]
         assert named[0] <= {key for key in TOP if name in USED_BY[key]}, name
-        assert set.union(*named) == set(keys_of(name)), name
+        assert set.union(*named) == keys_of(TABLES[name]), name
 
 
 def test_every_key_is_a_parameter_of_the_commands_it_holds_for() -> None:
     held = [(command, key) for key, commands in USED_BY.items() if key != "server_major" for command in commands]
-    for command, key in [*held, *((table, key) for table in TABLES for key in keys_of(table))]:
+    for command, key in [*held, *((table, key) for table in TABLES for key in keys_of(TABLES[table]))]:
         parameters = {p.name: p for p in GROUP.commands[command].params}
         found = parameters[parameter(command, key)]
         if (command, key) not in {("run", "scenarios"), ("list", "scenarios"), ("report", "out")}:
@@ -430,7 +472,7 @@ NEVER = {
 
 def test_every_option_of_a_command_with_a_table_can_be_configured() -> None:
     for table in TABLES:
-        configurable = {parameter(table, key) for key in keys_of(table)}
+        configurable = {parameter(table, key) for key in keys_of(TABLES[table])}
         assert {p.name for p in GROUP.commands[table].params} - configurable - NEVER == set(), table
 
 

@@ -52,8 +52,14 @@ def schema(
     ] = False,
     audit: Annotated[bool, typer.Option("--audit", help="of audit.json instead")] = False,
     map_: Annotated[bool, typer.Option("--map", help="of mapping files of `harness audit` instead")] = False,
+    configuration: Annotated[bool, typer.Option("--configuration", help="of harness.toml instead")] = False,
 ) -> int:
     """Print the JSON Schema of scenario files, for editors, or of results."""
+    if configuration:
+        from harness.config.form import schema_text as configuration_schema
+
+        sys.stdout.write(configuration_schema())
+        return 0
     if map_:
         from harness.audit.mapping import schema_text as mapping_schema
 

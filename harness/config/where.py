@@ -34,26 +34,51 @@ def configuration(start: Path, file: Path | None = None) -> Configuration:
 def find(start: Path) -> Path | None:
     """The file that configures ``start``: the first `harness.toml`, or pyproject.toml with our table, in it or above it
     up to the project's root (a folder with `.git` in it). In one folder `harness.toml` is the one. Raises
-    `UsageError` for a pyproject.toml that may be ours, but is no TOML."""
-    for folder in _upwards(start.resolve()):
-        if (folder / OWN).is_file():
-            return folder / OWN
-        if _is_ours(folder / SHARED):
-            return folder / SHARED
+    `UsageError` for a pyproject.toml that may be ours, but is no TOML, and for the file of a stranger."""
+    start = start.resolve()
+    for folder in _upwards(start):
+        for file, ours in ((folder / OWN, _is_file), (folder / SHARED, _has_our_table)):
+            if ours(file):
+                _require_trusted(file, start)
+                return file
     return None
 
 
 def _upwards(start: Path) -> Iterator[Path]:
     for folder in (start, *start.parents):
         yield folder
-        if (folder / ".git").exists():
+        if _exists(folder / ".git"):
             return
 
 
-def _is_ours(file: Path) -> bool:
-    """Whether it has our table. One that does not even name us is none of our business, whatever is wrong with it."""
-    if not file.is_file() or TABLE[-1].encode() not in file.read_bytes():
+def _require_trusted(file: Path, start: Path) -> None:
+    """A file may name programs to run and servers to connect to. So nobody is configured by what a stranger has put
+    above the folder of a project, into /tmp say. Raises `UsageError`."""
+    if file.stat().st_uid not in {0, os.geteuid(), start.stat().st_uid}:
+        what = "belongs to another user: name it by --config to have it, or give --no-config"
+        raise UsageError(f"{os.path.relpath(file)}: {what}")
+
+
+def _has_our_table(file: Path) -> bool:
+    """One that does not even name us is none of our business, whatever is wrong with it."""
+    try:
+        named = _is_file(file) and TABLE[-1].encode() in file.read_bytes()
+    except OSError:
+        return False
+    if not named:
         return False
     from harness.config.read import read_document
 
     return read_document(Path(os.path.relpath(file)), TABLE) is not None
+
+
+def _is_file(path: Path) -> bool:
+    return _exists(path) and path.is_file()
+
+
+def _exists(path: Path) -> bool:
+    """False as well where a folder above is closed to us: what is there was not meant for us."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
