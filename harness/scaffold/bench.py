@@ -1,0 +1,155 @@
+"""Where calls are tried: alone and one after the other, in transactions that are rolled back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from harness.db import one_line
+from harness.errors import TargetError
+from harness.scaffold.schema import Table
+
+_ALONE_S = 10
+_MOST_ROWS = 500
+"""Of a table that is compared row by row."""
+_MADE_UP = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d+:]*"
+)
+"""Ids and times, which say nothing when they differ."""
+_COUNTED = """
+SELECT schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_user_tables
+WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname NOT LIKE 'pg_temp%' ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a worker sends: ``before`` (settings of the transaction), then ``sql``."""
+
+    sql: str
+    before: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """``sqlstate``: "" when there was no error; ``said``: the error's text. ``answer``: without ids and times.
+    ``changes``: (table, rows inserted, updated, deleted)."""
+
+    answer: str = ""
+    sqlstate: str = ""
+    said: str = ""
+    changes: tuple[tuple[str, int, int, int], ...] = ()
+
+    @property
+    def effect(self) -> tuple[object, ...]:
+        return self.sqlstate, self.changes
+
+    @property
+    def changes_rows(self) -> bool:
+        return not self.sqlstate and bool(self.changes)
+
+
+class Bench:
+    """Over an autocommit ``connection``, which it has to itself."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+
+    @contextmanager
+    def set_up(self, statements: Sequence[str] = ()) -> Iterator[None]:
+        """A transaction in which ``statements`` were run, rolled back at the end."""
+        self.connection.execute(b"BEGIN")
+        try:
+            self.connection.execute(f"SET LOCAL statement_timeout = '{_ALONE_S}s'".encode())
+            for statement in statements:
+                self.connection.execute(statement.encode())
+            yield
+        finally:
+            self._end()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What happens in here is taken back."""
+        self.connection.execute(b"SAVEPOINT aside")
+        try:
+            yield
+        finally:
+            if not self.connection.closed:
+                self.connection.execute(b"ROLLBACK TO aside")
+                self.connection.execute(b"RELEASE aside")
+
+    def run(self, calls: Sequence[Call]) -> list[Outcome]:
+        """Their outcomes, one after the other; the effects of those that did not fail stay."""
+        return [self._call(call) for call in calls]
+
+    def alone(self, calls: Sequence[Call]) -> list[Outcome]:
+        """The same, and nothing stays."""
+        with self.aside():
+            return self.run(calls)
+
+    def rows(self, tables: Sequence[Table]) -> str:
+        """What is in ``tables`` now, without what is made up for every row anew."""
+        parts: list[str] = []
+        for table in tables:
+            named = ", ".join(c.written for c in table.columns if not c.made_up)
+            if named:
+                parts.append(f"SELECT '{len(parts)}' || (q::text) AS r FROM (SELECT {named} FROM {table.key}) q")
+        if not parts:
+            return ""
+        query = f"SELECT md5(string_agg(r, ' ' ORDER BY r)) FROM ({' UNION ALL '.join(parts)} LIMIT {_MOST_ROWS}) x"
+        return str(self.ask(query))
+
+    def ask(self, query: str) -> object:
+        """The first value of the answer; None for an error, which leaves the transaction as it was."""
+        try:
+            with self.aside():
+                found = self.connection.execute(query.encode()).fetchall()
+        except psycopg.Error:
+            return None
+        return found[0][0] if found else None
+
+    def rows_of(self, query: str) -> list[tuple[Any, ...]] | None:
+        """All rows; None for an error."""
+        try:
+            with self.aside():
+                return self.connection.execute(query.encode()).fetchall()
+        except psycopg.Error:
+            return None
+
+    def _call(self, call: Call) -> Outcome:
+        before = self._counted()
+        self.connection.execute(b"SAVEPOINT call")
+        try:
+            for statement in call.before:
+                self.connection.execute(statement.encode())
+            cursor = self.connection.cursor()
+            cursor.execute(call.sql.encode())
+            answer = str(cursor.fetchall()) if cursor.description else ""
+            self.connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
+        except psycopg.Error as error:
+            if self.connection.closed:
+                raise TargetError(f"connection lost at {call.sql}: {one_line(str(error))}") from None
+            self.connection.execute(b"ROLLBACK TO call")
+            said = one_line(error.diag.message_primary or str(error))
+            return Outcome(sqlstate=error.sqlstate or "XX000", said=said)
+        self.connection.execute(b"RELEASE call")
+        after = self._counted()
+        changes = []
+        for name, counts in after.items():
+            old = before.get(name, (0, 0, 0))
+            inserted, updated, deleted = (new - was for new, was in zip(counts, old, strict=True))
+            if inserted or updated or deleted:
+                changes.append((name, inserted, updated, deleted))
+        return Outcome(answer=_MADE_UP.sub("*", answer), changes=tuple(changes))
+
+    def _counted(self) -> dict[str, tuple[int, int, int]]:
+        return {name: (i, u, d) for name, i, u, d in self.connection.execute(_COUNTED.encode()).fetchall()}
+
+    def _end(self) -> None:
+        if not self.connection.closed:
+            self.connection.execute(b"ROLLBACK")
