@@ -227,24 +227,40 @@ def literal_of(value: str, kind: Type) -> str:
 
 def render(subject: Subject, given: list[str | None]) -> Call:
     """The call with one value per slot."""
-    before, arguments, left_out = [], [], False
+    before: list[str] = []
+    arguments: list[str] = []
+    left_out, local = False, str(not subject.commits).lower()
+    if subject.path:
+        before.append(f"SELECT set_config('search_path', {literal(subject.path)}, {local})")
     for (setting, parameter), value in zip(slots(subject), given, strict=True):
         if setting == CLAIMS:
-            before.append(f"SELECT set_config('{CLAIMS}', json_build_object('sub', {value})::text, true)")
+            claims = f"json_build_object('sub', {value}, 'role', '{_role(subject)}')"
+            before.append(f"SELECT set_config('{CLAIMS}', {claims}::text, {local})")
         elif setting:
-            before.append(f"SELECT set_config({literal(setting)}, {value}, true)")
+            before.append(f"SELECT set_config({literal(setting)}, {value}, {local})")
         elif value is None:
             left_out = True
         else:
-            arguments.append(f"{quoted(parameter.name)} => {value}" if left_out and parameter.name else str(value))
+            named = f"{quoted(parameter.name)} => " if left_out and parameter.name else ""
+            arguments.append(f"{'VARIADIC ' if parameter.variadic else ''}{named}{value}")
     if subject.inserts is not None:
         written = {c.name: c.written for c in subject.inserts.columns}
         names = ", ".join(written[p.name] for p in subject.parameters)
         values = f"({names}) VALUES ({', '.join(arguments)})" if names else "DEFAULT VALUES"
         return Call(sql=f"INSERT INTO {subject.inserts.key} {values}", before=tuple(before))
     assert subject.function is not None
+    for place in subject.function.holes:
+        arguments.insert(place, "NULL")
     verb = "CALL" if subject.function.procedure else "SELECT"
-    return Call(sql=f"{verb} {subject.function.called}({', '.join(arguments)})", before=tuple(before))
+    sql = f"{verb} {subject.function.called}({', '.join(arguments)})"
+    return Call(sql=sql, before=tuple(before), apart=subject.commits)
+
+
+def _role(subject: Subject) -> str:
+    """Who asks: a function that names the API's own role waits for that."""
+    asks = any("auth.role" in u.called for u in subject.texts)
+    named = any("service_role" in texts for u in subject.texts for texts in u.literals.values())
+    return "service_role" if asks and named else "authenticated"
 
 
 def _bare(name: str) -> str:

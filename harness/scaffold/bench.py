@@ -14,7 +14,8 @@ from harness.db import one_line
 from harness.errors import TargetError
 from harness.scaffold.schema import Table
 
-_ALONE_S = 10
+ALONE_S = 10
+"""How long a call may take that nobody disturbs."""
 _MOST_ROWS = 500
 """Of a table that is compared row by row."""
 _MADE_UP = re.compile(
@@ -29,10 +30,11 @@ WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname NOT LIKE 'pg_temp%' O
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What a worker sends: ``before`` (settings of the transaction), then ``sql``."""
+    """What a worker sends: ``before`` (settings), then ``sql``. ``apart``: not in one transaction."""
 
     sql: str
     before: tuple[str, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class Bench:
         """A transaction in which ``statements`` were run, rolled back at the end."""
         self.connection.execute(b"BEGIN")
         try:
-            self.connection.execute(f"SET LOCAL statement_timeout = '{_ALONE_S}s'".encode())
+            self.connection.execute(f"SET LOCAL statement_timeout = '{ALONE_S}s'".encode())
             for statement in statements:
                 self.connection.execute(statement.encode())
             yield
@@ -103,6 +105,18 @@ class Bench:
             return ""
         query = f"SELECT md5(string_agg(r, ' ' ORDER BY r)) FROM ({' UNION ALL '.join(parts)} LIMIT {_MOST_ROWS}) x"
         return str(self.ask(query))
+
+    def cells(self, tables: Sequence[Table]) -> dict[tuple[str, str, str], object]:
+        """(table, primary key, column) → value, of what is in ``tables`` now; those without such a key left out."""
+        found: dict[tuple[str, str, str], object] = {}
+        for table in tables:
+            key = {c.name: c.written for c in table.columns if c.name in table.primary}
+            if key:
+                named = ", ".join(f"{c}::text" for c in key.values())
+                query = f"SELECT concat_ws(' ', {named}), to_jsonb(t) FROM {table.key} t LIMIT {_MOST_ROWS}"
+                for name, row in self.rows_of(query) or []:
+                    found |= {(table.key, name, column): value for column, value in row.items()}
+        return found
 
     def ask(self, query: str) -> object:
         """The first value of the answer; None for an error, which leaves the transaction as it was."""

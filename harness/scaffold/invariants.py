@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from harness.scaffold.bench import Bench, Call
@@ -12,10 +12,10 @@ from harness.scaffold.search import Found
 from harness.scaffold.values import COUNTER, STOCK
 from harness.sqltext import literal
 
-_SIGNED = re.compile(r"amount|delta|change|diff|price|cost|score|total", re.IGNORECASE)
-"""Numbers that may well be negative, or of which nothing is used up."""
+_PARTS = re.compile(r"amount|delta|change|qty|quantit|points|total|units|credits|cents", re.IGNORECASE)
+"""Numbers whose sum another table may keep."""
 _CAPACITY = re.compile(r"capacity|limit|max|stock|size|quota|seats", re.IGNORECASE)
-_ONCE = re.compile(r"idempot|request|external|reference|dedup|nonce|payment_intent|event_id", re.IGNORECASE)
+_ONCE = re.compile(r"idempot|request_?(id|key)|external|reference|dedup|nonce|payment_intent", re.IGNORECASE)
 _STATUS = re.compile(r"(^|_)(status|state)$", re.IGNORECASE)
 _MOST_ROWS = 50
 """Of a table whose opening values go into a query."""
@@ -46,10 +46,12 @@ class _Guess:
 
 def suggest(bench: Bench, found: Found) -> list[Invariant]:
     """For the tables that the calls of ``found`` write."""
-    changed = {name.split(".", 1)[1] for p in found.pairs for o in p.outcomes for name, *_ in o.changes}
-    tables = [t for t in found.subject.tables if t.name in changed]
+    counts = [change for p in found.pairs for o in p.outcomes for change in o.changes]
+    changed = {name for name, *_ in counts}
+    updated = {name for name, _, updates, _ in counts if updates}
+    tables = [t for t in found.subject.tables if f"{t.schema}.{t.name}" in changed]
     with bench.set_up(found.setup):
-        guesses = [*_guesses(bench, tables, found)]
+        guesses = [*_guesses(bench, tables, updated, found)]
     answers: list[list[tuple[object, tuple[str, ...]]]] = [[] for _ in guesses]
     for calls in _orders(found):
         with bench.set_up(found.setup):
@@ -73,10 +75,10 @@ def _orders(found: Found) -> Iterator[tuple[Call, ...]]:
         yield from ((first,), (second,), (first, second), (second, first))
 
 
-def _guesses(bench: Bench, tables: Sequence[Table], found: Found) -> Iterator[_Guess]:
+def _guesses(bench: Bench, tables: Sequence[Table], updated: Set[str], found: Found) -> Iterator[_Guess]:
     for table in tables:
         numbers = [c for c in table.columns if c.type.numeric and not table.is_key(c.name) and not c.serial]
-        for column in numbers:
+        for column in numbers if f"{table.schema}.{table.name}" in updated else ():
             yield from _not_negative(table, column)
             yield from _within(table, column, numbers)
         yield from _chain(table, numbers)
@@ -90,11 +92,12 @@ def _not_negative(table: Table, column: Column) -> Iterator[_Guess]:
     checked = any(
         ">= " in text and column.name in table.constraints.get(name, ()) for name, text in table.checks.items()
     )
-    if STOCK.search(column.name) and not _SIGNED.search(column.name) and not checked:
+    if STOCK.search(column.name) and not checked:
         yield _Guess(
             name=_name(table, column.name, "not_negative"),
             sql=f"SELECT * FROM {table.key} WHERE {column.written} < {_zero(column)}",
             means=f"{table.key}.{column.written} went below zero",
+            moves=(f"SELECT array_agg({column.written}::text ORDER BY 1) FROM {table.key}",),
             doubtful=True,
         )
 
@@ -106,6 +109,7 @@ def _within(table: Table, column: Column, others: Sequence[Column]) -> Iterator[
                 name=_name(table, column.name, "within", other.name),
                 sql=f"SELECT * FROM {table.key} WHERE {column.written} > {other.written}",
                 means=f"more {column.written} in {table.key} than its {other.written}",
+                moves=(f"SELECT array_agg({column.written}::text ORDER BY 1) FROM {table.key}",),
                 doubtful=True,
             )
 
@@ -130,7 +134,8 @@ def _chain(table: Table, numbers: Sequence[Column]) -> Iterator[_Guess]:
 
 def _once(table: Table) -> Iterator[_Guess]:
     for column in table.columns:
-        if _ONCE.search(column.name) and (column.name,) not in table.unique:
+        refers = any(column.name in r.columns for r in table.references)
+        if _ONCE.search(column.name) and (column.name,) not in table.unique and not refers:
             yield _Guess(
                 name=_name(table, column.name, "once"),
                 sql=f"SELECT {column.written}, count(*) FROM {table.key} WHERE {column.written} IS NOT NULL\n"
@@ -161,17 +166,18 @@ def _sums(bench: Bench, table: Table, numbers: Sequence[Column], child: Table) -
     if child is table:
         return
     for mine, theirs in _links(table, child):
-        parts = [
-            (f"sum(c.{c.written})", f"the sum of {c.written} in its rows of {child.key}", c.name)
+        summed = [
+            (f"sum(c.{c.written})", f"the sum of {c.written} in its rows of {child.key}")
             for c in child.columns
-            if c.type.numeric and not child.is_key(c.name) and not c.serial
+            if c.type.numeric and not child.is_key(c.name) and not c.serial and _PARTS.search(c.name)
         ]
-        parts.append(("count(*)", f"how many rows it has in {child.key}", "rows"))
+        counted = [("count(*)", f"how many rows it has in {child.key}")]
         for column in numbers:
-            for what, words, part in parts:
+            # What counts is likelier a count, what is had likelier a sum: of several that hold the first one is kept.
+            for what, words in counted + summed if COUNTER.search(column.name) else summed + counted:
                 rows = f"coalesce((SELECT {what} FROM {child.key} c WHERE c.{theirs.written} = t.{mine.written}), 0)"
                 rows = rows.replace(", 0)", f", {_zero(column)})") if what != "count(*)" else rows
-                name = _name(table, column.name, "and", child.name, part)
+                name = _name(table, column.name, "and", child.name)
                 yield _Guess(
                     name=name,
                     sql=f"SELECT t.* FROM {table.key} t\nWHERE t.{column.written} <> {rows}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,15 +11,20 @@ import psycopg
 
 from harness.catalog import read_catalog
 from harness.db import answering
+from harness.errors import TargetError
 from harness.scaffold.arguments import slots
 from harness.scaffold.bench import Bench, Outcome
+from harness.scaffold.commits import without_commits
 from harness.scaffold.invariants import suggest
 from harness.scaffold.read import read_schema
+from harness.scaffold.schema import Schema
 from harness.scaffold.search import Found, Pair, beside, look
 from harness.scaffold.subject import Subject, subjects
 from harness.scaffold.write import Proposal
 
 Connect = Callable[[str], psycopg.Connection[Any]]
+_UNKNOWN = ("42P01", "42883", "42704")
+"""SQLSTATEs of names that nothing has: tables, functions, types."""
 _BOTH = 12
 """Scenarios of two functions, at most."""
 
@@ -36,21 +41,44 @@ class Answer:
 def propose(connect: Connect, name: str) -> tuple[list[Answer], list[tuple[str, str]]]:
     """Of all functions in the database ``name``, which is ours: answers, and (function, why not) of those that nobody
     need worry about. Leaves the tables as they were. Raises `TargetError`."""
-    with answering(), connect(name) as connection:
-        bench = Bench(connection)
-        schema, catalog = read_schema(connection), read_catalog(connection)
+    with answering():
+        with connect(name) as connection:
+            schema, catalog = read_schema(connection), read_catalog(connection)
+            commits = without_commits(connection, catalog)
         worried, passed = subjects(schema, catalog)
         names = _names(worried)
-        found = {s.name: look(bench, schema, s) for s in worried_named(worried, names)}
-        answers = [_answer(bench, f) for f in found.values()]
-        answers += _together(bench, [f for f in found.values() if f.pairs])
+        found = []
+        for subject in _named(worried, names, commits):
+            with connect(name) as connection:  # its own: a call may end the session
+                found.append(_looked(connection, schema, subject))
+        answers = []
+        for one in found:
+            with connect(name) as connection:
+                answers.append(_answer(Bench(connection), one))
+        with connect(name) as connection:
+            answers += _together(Bench(connection), [f for f in found if f.pairs])
     return answers, passed
 
 
-def worried_named(worried: Sequence[Subject], names: Sequence[str]) -> Iterator[Subject]:
-    """The subjects under names that differ."""
+def _looked(connection: psycopg.Connection[Any], schema: Schema, subject: Subject) -> Found:
+    bench = Bench(connection)
+    try:
+        found = look(bench, schema, subject)
+        home = subject.function.home if subject.function else ""
+        if not found.pairs and found.last.startswith(_UNKNOWN) and home != "public":
+            found = look(bench, schema, replace(subject, path=f"{home}, public"))
+        return found
+    except (TargetError, psycopg.Error):
+        if not connection.closed:
+            raise
+        return Found(subject=subject, last="a call ends its session")
+
+
+def _named(worried: Sequence[Subject], names: Sequence[str], commits: Set[str]) -> Iterator[Subject]:
+    """The subjects under names that differ; ``commits``: identities of procedures that commit."""
     for subject, name in zip(worried, names, strict=True):
-        yield replace(subject, name=name)
+        commit = subject.function is not None and subject.function.identity in commits
+        yield replace(subject, name=name, commits=commit)
 
 
 def _names(worried: Sequence[Subject]) -> list[str]:

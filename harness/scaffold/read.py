@@ -58,8 +58,9 @@ _FUNCTIONS = f"""
 SELECT n.nspname || '.' || p.proname || '(' ||
   array_to_string(ARRAY(SELECT format_type(u.t, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY u (t, i) ORDER BY u.i),
     ', ') || ')',
-  n.nspname, p.proname, {_NAMED.format("p.proname")}, p.prokind = 'p', p.proargtypes::oid[],
+  n.nspname, p.proname, {_NAMED.format("p.proname")}, quote_ident(n.nspname), p.prokind = 'p', p.proargtypes::oid[],
   coalesce(p.proargnames, ARRAY[]::text[]), coalesce(p.proargmodes::text[], ARRAY[]::text[]), p.pronargdefaults,
+  p.provariadic <> 0,
   ARRAY(SELECT format_type(u.t, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY u (t, i) ORDER BY u.i)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.prokind IN ('f', 'p') AND {_THEIRS}
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
@@ -133,15 +134,27 @@ def _type(found: list[Any], written: str, mod: int = -1) -> Type:
 
 def _function(row: tuple[Any, ...], types: dict[int, list[Any]]) -> Function | None:
     """None for one with an argument of a type that is no value (a polymorphic one)."""
-    identity, schema, name, called, procedure, oids, names, modes, defaults, written = row
+    identity, schema, name, called, home, procedure, oids, names, modes, defaults, variadic, written = row
     if any(oid not in types for oid in oids):
         return None
     inputs = [n for n, mode in zip(names, modes, strict=False) if mode in _INPUT] if modes else names
     inputs = inputs + [""] * (len(oids) - len(inputs))
     parameters = tuple(
-        Parameter(name=n, type=_type(types[oid], text), optional=i >= len(oids) - defaults)
+        Parameter(
+            name=n,
+            type=_type(types[oid], text),
+            optional=i >= len(oids) - defaults,
+            variadic=variadic and i == len(oids) - 1,
+        )
         for i, (oid, n, text) in enumerate(zip(oids, inputs, written, strict=False))
     )
     return Function(
-        identity=identity, schema=schema, name=name, called=called, parameters=parameters, procedure=procedure
+        identity=identity,
+        schema=schema,
+        name=name,
+        called=called,
+        home=home,
+        parameters=parameters,
+        procedure=procedure,
+        holes=tuple(i for i, m in enumerate(m for m in modes if m != "t") if m == "o" and procedure),
     )

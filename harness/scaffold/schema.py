@@ -86,23 +86,29 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """An input parameter. ``name``: "" without one. ``optional``: it has a default."""
+    """An input parameter. ``name``: "" without one. ``optional``: it has a default. ``variadic``: an array that stands
+    for the rest of the arguments."""
 
     name: str
     type: Type
     optional: bool
+    variadic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """``identity``: as of `harness.sqltext.catalog.Routine`. ``called``: its name as a call writes it."""
+    """``identity``: as of `harness.sqltext.catalog.Routine`. ``called``: its name as a call writes it;
+    ``home``: its schema, likewise. ``holes``: of a procedure, the places (from 0) of its OUT parameters, for which a
+    call holds NULL."""
 
     identity: str
     schema: str
     name: str
     called: str
+    home: str
     parameters: tuple[Parameter, ...]
     procedure: bool = False
+    holes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

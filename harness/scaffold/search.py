@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from harness.scaffold.arguments import Candidate, Guesser, render, slots
-from harness.scaffold.bench import Bench, Call, Outcome
+from harness.scaffold.bench import ALONE_S, Bench, Call, Outcome
 from harness.scaffold.rows import ROWS, Filler
 from harness.scaffold.schema import Schema, Table
 from harness.scaffold.subject import Subject
@@ -22,8 +23,15 @@ _WAYS = (48, 16, 8, 1)
 _SMALL = 200
 """Rows of a table that is compared before and after."""
 _COMBINATIONS = 2000
+_FEW = 4
+"""Of set-ups and of calls, where a call sleeps."""
+_TIMEOUT = "57014"
 _USEFUL = 12
 """Calls that change rows, after which no more are looked for."""
+
+
+class Endless(Exception):
+    """A call that does not end: nothing more is tried with its function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +44,7 @@ class Pair:
     calls: tuple[Call, Call]
     grade: int
     outcomes: tuple[Outcome, ...]
+    meets: int = 0
     said: tuple[str, ...] = ()
     given: tuple[tuple[str | None, ...], ...] = ()
 
@@ -106,9 +115,12 @@ def look(bench: Bench, schema: Schema, subject: Subject) -> Found:
     best = Found(subject=subject)
     seen: set[tuple[str, ...]] = set()
     for number, way in enumerate(ways(subject)):
-        if number >= _WAYS[best.grade]:
+        if number >= (_FEW if subject.sleeps else _WAYS[best.grade]):
             break
-        found = _with(bench, schema, subject, way, seen)
+        try:
+            found = _with(bench, schema, subject, way, seen)
+        except Endless:
+            return replace(best, last=f"a call does not end within {ALONE_S} s")
         if found is None:
             continue
         if found.grade > best.grade or not (best.grade or best.setup):
@@ -150,11 +162,15 @@ def explore(bench: Bench, found: Found, taste: Taste) -> Found:
             if variant in best and best[variant].grade == 3:
                 continue
             pair = grade(bench, tables, variant, render(subject, first), render(subject, second))
-            if pair.grade > (best[variant].grade if variant in best else 0):
+            if _mark(pair) > (_mark(best[variant]) if variant in best else (0, 0)) and pair.grade:
                 said = tuple(c.said for c in chosen)
                 best[variant] = replace(pair, given=(tuple(first), tuple(second)), said=said)
     order = ("requests", "retry", "opposite")
     return replace(found, pairs=tuple(best[v] for v in order if v in best), last=last)
+
+
+def _mark(pair: Pair) -> tuple[int, int]:
+    return pair.grade, 0 if pair.grade == 3 else pair.meets
 
 
 def _singles(bench: Bench, subject: Subject, taste: Taste) -> tuple[list[tuple[Candidate, ...]], str]:
@@ -165,8 +181,10 @@ def _singles(bench: Bench, subject: Subject, taste: Taste) -> tuple[list[tuple[C
         return [], f"no value of type {', '.join(missing)} could be guessed"
     found: list[tuple[Candidate, ...]] = []
     last = ""
-    for chosen in itertools.islice(_combinations(options), _TRIES):
+    for chosen in itertools.islice(_combinations(options), _FEW if subject.sleeps else _TRIES):
         [outcome] = bench.alone([render(subject, [c.sql for c in chosen])])
+        if outcome.sqlstate == _TIMEOUT:
+            raise Endless
         if outcome.changes_rows:
             found.append(chosen)
             if len(found) == _USEFUL:
@@ -180,7 +198,7 @@ def beside(bench: Bench, found: Found, other: Subject) -> tuple[Found, Pair] | N
     """A call of ``other`` in the set-up of ``found``, such that one of the two has another effect after the other."""
     first = max(found.pairs, key=lambda p: p.grade).calls[0]
     tables = [t for t in found.subject.tables if t.rows <= _SMALL]
-    with bench.set_up(found.setup):
+    with bench.set_up(found.setup), suppress(Endless):
         for chosen in _singles(bench, other, Taste())[0]:
             pair = grade(bench, tables, "both", first, render(other, [c.sql for c in chosen]))
             if pair.grade == 3:
@@ -252,8 +270,8 @@ def _variants(
 
 def grade(bench: Bench, tables: Sequence[Table], variant: str, first: Call, second: Call) -> Pair:
     """How much two calls have to do with each other; see `Pair`."""
-    [one] = bench.alone([first])
-    [two] = bench.alone([second]) if second != first else [one]
+    one, changed = _changed(bench, tables, first)
+    two, also = _changed(bench, tables, second) if second != first else (one, changed)
     with bench.aside():
         _, two_after = bench.run([first, second])
         rows = bench.rows(tables)
@@ -269,4 +287,14 @@ def grade(bench: Bench, tables: Sequence[Table], variant: str, first: Call, seco
         mark = 2
     else:
         mark = 1
-    return Pair(variant=variant, calls=(first, second), grade=mark, outcomes=outcomes)
+    meets = len({column for _, _, column in changed & also})
+    return Pair(variant=variant, calls=(first, second), grade=mark, outcomes=outcomes, meets=meets)
+
+
+def _changed(bench: Bench, tables: Sequence[Table], call: Call) -> tuple[Outcome, set[tuple[str, str, str]]]:
+    """What becomes of a call that is alone, and which columns of which rows it changes."""
+    before = bench.cells(tables)
+    with bench.aside():
+        [outcome] = bench.run([call])
+        after = bench.cells(tables)
+    return outcome, {cell for cell, value in before.items() if cell in after and after[cell] != value}

@@ -22,8 +22,10 @@ _DEPTH = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """What workers do at the same time: call a function or (``inserts`` into a table whose triggers do something)
-    insert rows. ``tables``: all that may be touched, ``looked``: those that are asked or changed by condition,
-    ``written``. ``uses``: parameter → columns that it meets, the likeliest first. ``texts``: of all that runs."""
+    insert rows. ``tables``: all that may be touched; ``looked``: those that are asked or changed by condition;
+    ``written``. ``uses``: parameter → columns that it meets, the likeliest first. ``texts``: of all that runs.
+    ``path``: the search_path that it needs, where it does not set one itself. ``commits``: it ends transactions, so
+    that it cannot be called in one."""
 
     name: str
     title: str
@@ -36,11 +38,17 @@ class Subject:
     uses: Mapping[int, tuple[tuple[Table, Column, str], ...]]
     texts: tuple[Uses, ...]
     everything: bool
+    path: str = ""
+    commits: bool = False
 
     @property
     def asks_who(self) -> bool:
         """Whether it asks an API's server for the user."""
-        return any({"auth.uid", "auth.jwt"} & u.called for u in self.texts)
+        return any({"auth.uid", "auth.jwt", "auth.role", "auth.email"} & u.called for u in self.texts)
+
+    @property
+    def sleeps(self) -> bool:
+        return any({"pg_sleep", "pg_catalog.pg_sleep"} & u.called for u in self.texts)
 
     @property
     def settings(self) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def of_type(kind: Type, name: str, taste: Taste, n: int = 0) -> Iterator[str]:
         yield from ("true", "false") if taste.yes else ("false", "true")
     elif kind.numeric:
         low = bool(COUNTER.search(name))
-        yield from ("0", "1", "2") if low else (str(taste.numbers), "100", "1", "10", "0", "-100")
+        yield from ("0", "1", "2") if low else (str(taste.numbers), "1000", "100", "10", "1", "0", "-100")
     elif kind.base in ("date", "timestamptz", "timestamp"):
         yield from _times(kind.base, name, taste.time)
     elif kind.base in ("time", "timetz"):

@@ -70,7 +70,7 @@ def _scenario(proposal: Proposal, install: Sequence[str]) -> Iterator[str]:
     yield "workers:"
     for number, call in enumerate(proposal.calls, 1):
         yield f"  w{number}:"
-        yield "    transaction:" if call.before else "    statements:"
+        yield "    transaction:" if call.before and not call.apart else "    statements:"
         if number == 1:
             yield from (f"      # {line}" for line in proposal.given)
         yield from (f"      - {scalar(statement, 8)}" for statement in (*call.before, call.sql))
