@@ -22,7 +22,7 @@ def run_init(
     console = plain_console()
     with ExitStack() as stack:
         if target is not None:
-            paths = [str(dumped(target, schemas, into, pg_bin=pg_bin))]
+            paths = [str(stack.enter_context(dumped(target, schemas, into, pg_bin=pg_bin)))]
         sources = read_sources(paths)
         server = stack.enter_context(EmbeddedTarget(pg_bin=pg_bin))
         console.print(f"PostgreSQL {server.server_version} ({server.description}) · {', '.join(paths)}", soft_wrap=True)

@@ -82,17 +82,15 @@ class Bench:
             yield
         finally:
             if not self.connection.closed:
-                self.connection.execute(b"ROLLBACK TO aside")
-                self.connection.execute(b"RELEASE aside")
+                sent(self.connection, "ROLLBACK TO aside", "RELEASE aside")
 
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
         """Their outcomes, one after the other; the effects of those that did not fail stay."""
-        return [self._call(call) for call in calls]
+        return [self._call(call, "RELEASE call") for call in calls]
 
-    def alone(self, calls: Sequence[Call]) -> list[Outcome]:
-        """The same, and nothing stays."""
-        with self.aside():
-            return self.run(calls)
+    def alone(self, call: Call) -> Outcome:
+        """The same of one, and nothing stays."""
+        return self._call(call, "ROLLBACK TO call", "RELEASE call")
 
     def rows(self, tables: Sequence[Table]) -> str:
         """What is in ``tables`` now, without what is made up for every row anew."""
@@ -120,50 +118,53 @@ class Bench:
 
     def ask(self, query: str) -> object:
         """The first value of the answer; None for an error, which leaves the transaction as it was."""
-        try:
-            with self.aside():
-                found = self.connection.execute(query.encode()).fetchall()
-        except psycopg.Error:
-            return None
+        found = self.rows_of(query)
         return found[0][0] if found else None
 
     def rows_of(self, query: str) -> list[tuple[Any, ...]] | None:
         """All rows; None for an error."""
         try:
-            with self.aside():
-                return self.connection.execute(query.encode()).fetchall()
+            return sent(self.connection, "SAVEPOINT ask", query, "RELEASE ask")[1]
         except psycopg.Error:
+            if self.connection.closed:
+                raise
+            sent(self.connection, "ROLLBACK TO ask", "RELEASE ask")
             return None
 
-    def _call(self, call: Call) -> Outcome:
-        before = self._counted()
-        self.connection.execute(b"SAVEPOINT call")
+    def _call(self, call: Call, *after: str) -> Outcome:
+        """All in one message: a message there and back takes longer than most calls."""
+        checked = "SET CONSTRAINTS ALL IMMEDIATE"
         try:
-            for statement in call.before:
-                self.connection.execute(statement.encode())
-            cursor = self.connection.cursor()
-            cursor.execute(call.sql.encode())
-            answer = str(cursor.fetchall()) if cursor.description else ""
-            self.connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
+            _, before, *told = sent(
+                self.connection, "SAVEPOINT call", _COUNTED, *call.before, call.sql, checked, _COUNTED, *after
+            )
         except psycopg.Error as error:
             if self.connection.closed:
                 raise TargetError(f"connection lost at {call.sql}: {one_line(str(error))}") from None
-            self.connection.execute(b"ROLLBACK TO call")
+            sent(self.connection, "ROLLBACK TO call", "RELEASE call")
             said = one_line(error.diag.message_primary or str(error))
             return Outcome(sqlstate=error.sqlstate or "XX000", said=said)
-        self.connection.execute(b"RELEASE call")
-        after = self._counted()
+        answer, _, counted = told[len(call.before) : len(call.before) + 3]
+        was = {name: counts for name, *counts in before}
         changes = []
-        for name, counts in after.items():
-            old = before.get(name, (0, 0, 0))
-            inserted, updated, deleted = (new - was for new, was in zip(counts, old, strict=True))
+        for name, *counts in counted:
+            inserted, updated, deleted = (n - o for n, o in zip(counts, was.get(name, (0, 0, 0)), strict=True))
             if inserted or updated or deleted:
                 changes.append((name, inserted, updated, deleted))
-        return Outcome(answer=_MADE_UP.sub("*", answer), changes=tuple(changes))
-
-    def _counted(self) -> dict[str, tuple[int, int, int]]:
-        return {name: (i, u, d) for name, i, u, d in self.connection.execute(_COUNTED.encode()).fetchall()}
+        return Outcome(answer=_MADE_UP.sub("*", str(answer)), changes=tuple(changes))
 
     def _end(self) -> None:
         if not self.connection.closed:
             self.connection.execute(b"ROLLBACK")
+
+
+def sent(connection: psycopg.Connection[Any], *statements: str) -> list[list[tuple[Any, ...]]]:
+    """The rows of each of ``statements``, which go in one message. Raises `psycopg.Error` of the first that fails."""
+    cursor = connection.cursor()
+    cursor.execute(";\n".join(statements).encode(), prepare=False)
+    found = []
+    more: bool | None = True
+    while more:
+        found.append(cursor.fetchall() if cursor.description else [])
+        more = cursor.nextset()
+    return found

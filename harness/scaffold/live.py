@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -21,9 +22,11 @@ from harness.targets.places import cache_place
 _BOUND_S = 300
 
 
-def dumped(target: str, schemas: Sequence[str], into: Path, *, pg_bin: Path | None) -> Path:
-    """The path of a new file below ``into`` with the definitions in ``schemas`` of ``target``, without rows. Raises
-    `UsageError` for a schema that is not there, `TargetError` when server or pg_dump refuse."""
+@contextmanager
+def dumped(target: str, schemas: Sequence[str], into: Path, *, pg_bin: Path | None) -> Iterator[Path]:
+    """The path of a new file below ``into`` with the definitions in ``schemas`` of ``target``, without rows; gone at
+    the end unless something else is in ``into`` by then. Raises `UsageError` for a schema that is not there,
+    `TargetError` when server or pg_dump refuse."""
     if not is_dsn(target):
         raise UsageError(f"--target {target.partition(':')[0]!r}: a live database is postgresql://… or env:NAME")
     binaries = find_binaries(server_account(), pg_bin=pg_bin, cache=cache_place())
@@ -41,7 +44,14 @@ def dumped(target: str, schemas: Sequence[str], into: Path, *, pg_bin: Path | No
     except OSError as error:
         raise SaveError(f"cannot write {path}: {error.strerror or error}") from None
     write_atomically(path, text)
-    return path
+    try:
+        yield path
+    finally:
+        if not any(into.glob("*.yaml")):
+            path.unlink(missing_ok=True)
+            for folder in (path.parent, into):
+                with suppress(OSError):  # not empty: not ours
+                    folder.rmdir()
 
 
 def _require(connection: psycopg.Connection[tuple[object, ...]], schemas: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from harness.db import one_line
+from harness.scaffold.bench import sent
 from harness.scaffold.schema import Column, Reference, Schema, Table
 from harness.scaffold.values import STOCK, Taste, candidates
 from harness.sqltext import literal, quoted
@@ -118,16 +119,13 @@ class Filler:
         return any(set(columns) <= set(reference.columns) for columns in table.unique)
 
     def _try(self, statement: str) -> psycopg.Error | None:
-        self._connection.execute(b"SAVEPOINT made_up")
         try:
-            self._connection.execute(statement.encode())
-            self._connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
+            sent(self._connection, "SAVEPOINT row", statement, "SET CONSTRAINTS ALL IMMEDIATE", "RELEASE row")
         except psycopg.Error as error:
             if self._connection.closed:
                 raise
-            self._connection.execute(b"ROLLBACK TO made_up")
+            sent(self._connection, "ROLLBACK TO row", "RELEASE row")
             return error
-        self._connection.execute(b"RELEASE made_up")
         return None
 
     def _give_more(

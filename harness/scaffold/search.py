@@ -18,7 +18,7 @@ _TRIES = 100
 """Calls that are tried alone, per set-up."""
 _CHOICES = 4
 """Columns with a choice of texts that are turned."""
-_WAYS = (48, 16, 8, 1)
+_WAYS = (48, 10, 5, 1)
 """Set-ups that are tried, by the grade of what was found."""
 _SMALL = 200
 """Rows of a table that is compared before and after."""
@@ -155,13 +155,15 @@ def explore(bench: Bench, found: Found, taste: Taste) -> Found:
     """``found`` with the best pairs of calls in the state that the database is in."""
     subject = found.subject
     singles, last = _singles(bench, subject, taste)
-    tables = [t for t in subject.tables if t.rows <= _SMALL]
+    if not singles:
+        return replace(found, last=last)
+    judge = Judge(bench, subject.tables)
     best: dict[str, Pair] = {}
     for chosen in singles:
         for variant, first, second in _variants(subject, chosen):
             if variant in best and best[variant].grade == 3:
                 continue
-            pair = grade(bench, tables, variant, render(subject, first), render(subject, second))
+            pair = judge.pair(variant, render(subject, first), render(subject, second))
             if _mark(pair) > (_mark(best[variant]) if variant in best else (0, 0)) and pair.grade:
                 said = tuple(c.said for c in chosen)
                 best[variant] = replace(pair, given=(tuple(first), tuple(second)), said=said)
@@ -182,7 +184,7 @@ def _singles(bench: Bench, subject: Subject, taste: Taste) -> tuple[list[tuple[C
     found: list[tuple[Candidate, ...]] = []
     last = ""
     for chosen in itertools.islice(_combinations(options), _FEW if subject.sleeps else _TRIES):
-        [outcome] = bench.alone([render(subject, [c.sql for c in chosen])])
+        outcome = bench.alone(render(subject, [c.sql for c in chosen]))
         if outcome.sqlstate == _TIMEOUT:
             raise Endless
         if outcome.changes_rows:
@@ -197,10 +199,10 @@ def _singles(bench: Bench, subject: Subject, taste: Taste) -> tuple[list[tuple[C
 def beside(bench: Bench, found: Found, other: Subject) -> tuple[Found, Pair] | None:
     """A call of ``other`` in the set-up of ``found``, such that one of the two has another effect after the other."""
     first = max(found.pairs, key=lambda p: p.grade).calls[0]
-    tables = [t for t in found.subject.tables if t.rows <= _SMALL]
     with bench.set_up(found.setup), suppress(Endless):
+        judge = Judge(bench, found.subject.tables)
         for chosen in _singles(bench, other, Taste())[0]:
-            pair = grade(bench, tables, "both", first, render(other, [c.sql for c in chosen]))
+            pair = judge.pair("both", first, render(other, [c.sql for c in chosen]))
             if pair.grade == 3:
                 return found, pair
     return None
@@ -268,33 +270,46 @@ def _variants(
             yield "opposite", first, turned
 
 
-def grade(bench: Bench, tables: Sequence[Table], variant: str, first: Call, second: Call) -> Pair:
-    """How much two calls have to do with each other; see `Pair`."""
-    one, changed = _changed(bench, tables, first)
-    two, also = _changed(bench, tables, second) if second != first else (one, changed)
-    with bench.aside():
-        _, two_after = bench.run([first, second])
-        rows = bench.rows(tables)
-    with bench.aside():
-        _, one_after = bench.run([second, first]) if second != first else (one, two_after)
-        other_rows = bench.rows(tables) if second != first else rows
-    outcomes = (one, two, two_after, one_after)
-    if not (one.changes_rows and two.changes_rows):
-        mark = 0
-    elif two_after.effect != two.effect or one_after.effect != one.effect:
-        mark = 3
-    elif two_after.answer != two.answer or one_after.answer != one.answer or rows != other_rows:
-        mark = 2
-    else:
-        mark = 1
-    meets = len({column for _, _, column in changed & also})
-    return Pair(variant=variant, calls=(first, second), grade=mark, outcomes=outcomes, meets=meets)
+class Judge:
+    """How much calls have to do with each other (see `Pair`), in the state that the database is in. ``tables``: those
+    that are compared row by row."""
 
+    def __init__(self, bench: Bench, tables: Sequence[Table]) -> None:
+        self._bench = bench
+        self._tables = [t for t in tables if t.rows <= _SMALL]
+        self._before = bench.cells(self._tables)
+        self._alone: dict[Call, tuple[Outcome, set[tuple[str, str, str]]]] = {}
 
-def _changed(bench: Bench, tables: Sequence[Table], call: Call) -> tuple[Outcome, set[tuple[str, str, str]]]:
-    """What becomes of a call that is alone, and which columns of which rows it changes."""
-    before = bench.cells(tables)
-    with bench.aside():
-        [outcome] = bench.run([call])
-        after = bench.cells(tables)
-    return outcome, {cell for cell, value in before.items() if cell in after and after[cell] != value}
+    def pair(self, variant: str, first: Call, second: Call) -> Pair:
+        bench = self._bench
+        one, changed = self._changed(first)
+        two, also = self._changed(second)
+        if not (one.changes_rows and two.changes_rows):
+            return Pair(variant=variant, calls=(first, second), grade=0, outcomes=(one, two))
+        with bench.aside():
+            two_after = bench.run([first, second])[1]
+            rows = bench.rows(self._tables)
+        one_after, other_rows = two_after, rows
+        if second != first:
+            with bench.aside():
+                one_after = bench.run([second, first])[1]
+                other_rows = bench.rows(self._tables)
+        if two_after.effect != two.effect or one_after.effect != one.effect:
+            mark = 3
+        elif two_after.answer != two.answer or one_after.answer != one.answer or rows != other_rows:
+            mark = 2
+        else:
+            mark = 1
+        outcomes = (one, two, two_after, one_after)
+        meets = len({column for _, _, column in changed & also})
+        return Pair(variant=variant, calls=(first, second), grade=mark, outcomes=outcomes, meets=meets)
+
+    def _changed(self, call: Call) -> tuple[Outcome, set[tuple[str, str, str]]]:
+        """What becomes of a call that is alone, and which columns of which rows it changes."""
+        if call not in self._alone:
+            with self._bench.aside():
+                [outcome] = self._bench.run([call])
+                after = self._bench.cells(self._tables)
+            changed = {cell for cell, value in self._before.items() if cell in after and after[cell] != value}
+            self._alone[call] = outcome, changed
+        return self._alone[call]
