@@ -32,9 +32,9 @@ class Stranger:
     violates: str | None
 
 
-def strangers() -> tuple[Stranger, ...]:
-    """All of them, by name. Raises ValueError where a header is not as described above."""
-    return tuple(_stranger(path) for path in sorted(FOLDER.glob("*.sql")))
+def strangers(folder: Path = FOLDER) -> tuple[Stranger, ...]:
+    """All of those in ``folder``, by name. Raises ValueError where a header is not as described above."""
+    return tuple(_stranger(path) for path in sorted(folder.glob("*.sql")))
 
 
 def _stranger(path: Path) -> Stranger:

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gating": {"model", "sqltext"},
     "adhoc": {"errors", "model", "sqltext", "statements", "db", "resources"},
     "targets": {"errors", "model", "sqltext", "db", "machine"},
+    "scaffold": {"errors", "files", "model", "sqltext", "db", "catalog", "adhoc", "targets"},
     "schedule": {"errors", "model"},
     "dependence": {"model"},
     "strategies": {"errors", "model", "schedule", "dependence"},

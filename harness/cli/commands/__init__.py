@@ -4,6 +4,6 @@ Heavy rooms are loaded by the command that needs them, when it is called.
 """
 
 # isort: off
-from harness.cli.commands import run, check, mutants, soak, audit, replay, report, spec, about
+from harness.cli.commands import run, check, init, mutants, soak, audit, replay, report, spec, about
 
-__all__ = ["about", "audit", "check", "mutants", "replay", "report", "run", "soak", "spec"]
+__all__ = ["about", "audit", "check", "init", "mutants", "replay", "report", "run", "soak", "spec"]

@@ -1,0 +1,188 @@
+"""From SQL to proposals: what is installed is looked at, called, and written about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from harness.catalog import read_catalog
+from harness.db import answering
+from harness.errors import TargetError
+from harness.scaffold.arguments import slots
+from harness.scaffold.bench import Bench, Outcome
+from harness.scaffold.commits import without_commits
+from harness.scaffold.invariants import suggest
+from harness.scaffold.read import read_schema
+from harness.scaffold.schema import Schema
+from harness.scaffold.search import Found, Pair, beside, look
+from harness.scaffold.subject import Subject, subjects
+from harness.scaffold.write import Proposal
+
+Connect = Callable[[str], psycopg.Connection[Any]]
+_UNKNOWN = ("42P01", "42883", "42704")
+"""SQLSTATEs of names that nothing has: tables, functions, types."""
+_BOTH = 12
+"""Scenarios of two functions, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """For one function: ``proposals``, perhaps none; ``lines``: what was found and what was not, for people."""
+
+    title: str
+    proposals: tuple[Proposal, ...]
+    lines: tuple[str, ...]
+
+
+def propose(connect: Connect, name: str) -> tuple[list[Answer], list[tuple[str, str]]]:
+    """Of all functions in the database ``name``, which is ours: answers, and (function, why not) of those that nobody
+    need worry about. Leaves the tables as they were. Raises `TargetError`."""
+    with answering():
+        with connect(name) as connection:
+            schema, catalog = read_schema(connection), read_catalog(connection)
+            commits = without_commits(connection, catalog)
+        worried, passed = subjects(schema, catalog)
+        names = _names(worried)
+        found = []
+        for subject in _named(worried, names, commits):
+            with connect(name) as connection:  # its own: a call may end the session
+                found.append(_looked(connection, schema, subject))
+        answers = []
+        for one in found:
+            with connect(name) as connection:
+                answers.append(_answer(Bench(connection), one))
+        with connect(name) as connection:
+            answers += _together(Bench(connection), [f for f in found if f.pairs])
+    return answers, passed
+
+
+def _looked(connection: psycopg.Connection[Any], schema: Schema, subject: Subject) -> Found:
+    bench = Bench(connection)
+    try:
+        found = look(bench, schema, subject)
+        home = subject.function.home if subject.function else ""
+        if not found.pairs and found.last.startswith(_UNKNOWN) and home != "public":
+            found = look(bench, schema, replace(subject, path=f"{home}, public"))
+        return found
+    except (TargetError, psycopg.Error):
+        if not connection.closed:
+            raise
+        return Found(subject=subject, last="a call ends its session")
+
+
+def _named(worried: Sequence[Subject], names: Sequence[str], commits: Set[str]) -> Iterator[Subject]:
+    """The subjects under names that differ; ``commits``: identities of procedures that commit."""
+    for subject, name in zip(worried, names, strict=True):
+        commit = subject.function is not None and subject.function.identity in commits
+        yield replace(subject, name=name, commits=commit)
+
+
+def _names(worried: Sequence[Subject]) -> list[str]:
+    """Names for files and scenarios: the function's, with its schema where two have one, then a number."""
+    found: list[str] = []
+    for subject in worried:
+        schema = subject.function.schema if subject.function else subject.inserts.schema if subject.inserts else ""
+        plain = _word(subject.name)
+        twice = sum(_word(s.name) == plain for s in worried) > 1
+        name = f"{_word(schema)}_{plain}" if twice and schema != "public" else plain
+        number = 2
+        while name in found:
+            name = f"{plain}_{number}"
+            number += 1
+        found.append(name)
+    return found
+
+
+def _word(name: str) -> str:
+    word = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:40]
+    return word if word[:1].isalpha() else f"f_{word}"
+
+
+def _answer(bench: Bench, found: Found) -> Answer:
+    subject = found.subject
+    if not found.pairs:
+        lines = [f"no call was found that changes rows: {found.last or 'nothing was tried'}"]
+        lines += [f"no row could be made up for {table}: {said}" for table, said in found.refused]
+        lines.append("write its scenario by hand, or try: harness check --sql … --setup … --call …")
+        return Answer(title=subject.title, proposals=(), lines=tuple(lines))
+    invariants = tuple(suggest(bench, found))
+    proposals = tuple(
+        Proposal(
+            name=subject.name if place == 0 else f"{subject.name}_{pair.variant}",
+            title=subject.title,
+            variant=pair.variant,
+            setup=found.setup,
+            calls=pair.calls,
+            given=_given(subject, pair),
+            notes=(),
+            invariants=invariants,
+            group=subject.name,
+        )
+        for place, pair in enumerate(found.pairs)
+    )
+    return Answer(title=subject.title, proposals=proposals, lines=tuple(_lines(found)))
+
+
+def _given(subject: Subject, pair: Pair) -> tuple[str, ...]:
+    lines = []
+    for (_, parameter), value, said in zip(slots(subject), pair.given[0], pair.said, strict=True):
+        name = parameter.name or "an argument"
+        lines.append(f"{name}: {said}" if value is not None else f"{name}: left out, which means {said}")
+    return tuple(lines)
+
+
+def _lines(found: Found) -> Iterator[str]:
+    made: dict[str, int] = {}
+    for statement in found.setup:
+        table = statement.split(" ", 3)[2]
+        made[table] = made.get(table, 0) + 1
+    if made:
+        yield "rows made up: " + ", ".join(f"{count} in {table}" for table, count in made.items())
+    yield from (f"no row could be made up for {table}: {said}" for table, said in found.refused)
+    for pair in found.pairs:
+        one, _, after, _ = pair.outcomes
+        yield f"{pair.variant}: {pair.calls[0].sql}  |  {pair.calls[1].sql}"
+        yield f"    alone: {_effect(one)}; the second one after it: {_effect(after)}"
+
+
+def _effect(outcome: Outcome) -> str:
+    if outcome.sqlstate:
+        return f"error {outcome.sqlstate} {outcome.said}"
+    parts = []
+    for table, *counts in outcome.changes:
+        done = [f"{n} {verb}" for n, verb in zip(counts, ("inserted", "updated", "deleted"), strict=True) if n]
+        parts.append(f"{table.removeprefix('public.')} {', '.join(done)}")
+    return "; ".join(parts) or "changes nothing"
+
+
+def _together(bench: Bench, found: Sequence[Found]) -> Iterator[Answer]:
+    """Pairs of functions that write the same table, where the one changes what the other does."""
+    count = 0
+    for i, one in enumerate(found):
+        for two in found[i + 1 :]:
+            if count == _BOTH or not one.subject.written & two.subject.written:
+                continue
+            both = beside(bench, one, two.subject) or beside(bench, two, one.subject)
+            if both is None:
+                continue
+            count += 1
+            host, pair = both
+            name = f"{one.subject.name}_and_{two.subject.name}"[:60]
+            title = f"{host.subject.title} and {(two if host is one else one).subject.title}"
+            merged = replace(host, pairs=(pair,))
+            proposal = Proposal(
+                name=name,
+                title=title,
+                variant="both",
+                setup=host.setup,
+                calls=pair.calls,
+                given=(),
+                notes=(),
+                invariants=tuple(suggest(bench, merged)),
+                group=name,
+            )
+            yield Answer(title=title, proposals=(proposal,), lines=tuple(_lines(merged)))
