@@ -27,7 +27,8 @@ def run_init(
         server = stack.enter_context(EmbeddedTarget(pg_bin=pg_bin))
         console.print(f"PostgreSQL {server.server_version} ({server.description}) · {', '.join(paths)}", soft_wrap=True)
         databases = stack.enter_context(Databases(server))
-        done = init_on(server, databases, sources, into, Path.cwd(), force=force)
+        with console.status("reading") as status:  # seen on a terminal only
+            done = init_on(server, databases, sources, into, Path.cwd(), force=force, watch=status.update)
     for line in told(done, into):
         console.print(line, soft_wrap=True)
     return 0 if any(a.proposals for a in done.answers) else 3

@@ -19,6 +19,8 @@ _MOST = 10
 """Candidates for one parameter."""
 _PREFIX = re.compile(r"^(?:(?:p|in|v|a|i|arg|param)_+|_+|p(?=[A-Z]))")
 _WHOLE = frozenset({"int2", "int4", "int8"})
+_NARROW = frozenset({"int2", "money"})
+"""Types that a whole number is not taken for of itself."""
 CLAIMS = "request.jwt.claims"
 
 
@@ -241,6 +243,7 @@ def render(subject: Subject, given: list[str | None]) -> Call:
         elif value is None:
             left_out = True
         else:
+            value = _typed(value, parameter.type) if subject.inserts is None else value
             named = f"{quoted(parameter.name)} => " if left_out and parameter.name else ""
             arguments.append(f"{'VARIADIC ' if parameter.variadic else ''}{named}{value}")
     if subject.inserts is not None:
@@ -254,6 +257,11 @@ def render(subject: Subject, given: list[str | None]) -> Call:
     verb = "CALL" if subject.function.procedure else "SELECT"
     sql = f"{verb} {subject.function.called}({', '.join(arguments)})"
     return Call(sql=sql, before=tuple(before), apart=subject.commits)
+
+
+def _typed(value: str, kind: Type) -> str:
+    """A number as a call must write it to be understood as of this type."""
+    return f"{value}::{kind.name}" if kind.base in _NARROW and value.lstrip("-").isdecimal() else value
 
 
 def _role(subject: Subject) -> str:

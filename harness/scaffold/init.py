@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -53,10 +53,19 @@ class Place(Protocol):
     def drop(self, name: str) -> None: ...
 
 
-def init_on(server: Server, place: Place, sources: Sequence[Source], into: Path, here: Path, *, force: bool) -> Done:
+def init_on(
+    server: Server,
+    place: Place,
+    sources: Sequence[Source],
+    into: Path,
+    here: Path,
+    *,
+    force: bool,
+    watch: Callable[[str], object] = str,
+) -> Done:
     """Propose scenarios for the functions in ``sources``, tried out on ``server``, and write them into ``into``, and
-    a harness.toml into ``here`` unless it has one. Raises `UsageError`; nothing was written then, but for a full disk.
-    """
+    a harness.toml into ``here`` unless it has one. ``watch`` hears which function is looked at. Raises `UsageError`;
+    nothing was written then, but for a full disk."""
 
     def connected(name: str) -> psycopg.Connection[Any]:
         return connect(server.conninfo(name), application_name="refund-harness init")
@@ -66,7 +75,7 @@ def init_on(server: Server, place: Place, sources: Sequence[Source], into: Path,
     prepared = prepare([f for source in sources for f in source.files], (), facts)
     name = place.clone(place.template(prepared.scripts))
     try:
-        answers, passed = propose(connected, name)
+        answers, passed = propose(connected, name, watch)
     finally:
         place.drop(name)
     proposals = [p for a in answers for p in a.proposals]

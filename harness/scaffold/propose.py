@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import psycopg
@@ -27,6 +28,8 @@ _UNKNOWN = ("42P01", "42883", "42704")
 """SQLSTATEs of names that nothing has: tables, functions, types."""
 _BOTH = 12
 """Scenarios of two functions, at most."""
+_LOOKED_AT = 40
+"""Pairs of functions that are tried for them, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +41,9 @@ class Answer:
     lines: tuple[str, ...]
 
 
-def propose(connect: Connect, name: str) -> tuple[list[Answer], list[tuple[str, str]]]:
+def propose(connect: Connect, name: str, watch: Callable[[str], object]) -> tuple[list[Answer], list[tuple[str, str]]]:
     """Of all functions in the database ``name``, which is ours: answers, and (function, why not) of those that nobody
-    need worry about. Leaves the tables as they were. Raises `TargetError`."""
+    need worry about. ``watch`` hears what is looked at. Leaves the tables as they were. Raises `TargetError`."""
     with answering():
         with connect(name) as connection:
             schema, catalog = read_schema(connection), read_catalog(connection)
@@ -49,6 +52,7 @@ def propose(connect: Connect, name: str) -> tuple[list[Answer], list[tuple[str, 
         names = _names(worried)
         found = []
         for subject in _named(worried, names, commits):
+            watch(subject.title)
             with connect(name) as connection:  # its own: a call may end the session
                 found.append(_looked(connection, schema, subject))
         answers = []
@@ -161,17 +165,17 @@ def _effect(outcome: Outcome) -> str:
 
 def _together(bench: Bench, found: Sequence[Found]) -> Iterator[Answer]:
     """Pairs of functions that write the same table, where the one changes what the other does."""
-    count = 0
-    for i, one in enumerate(found):
-        for two in found[i + 1 :]:
-            if count == _BOTH or not one.subject.written & two.subject.written:
-                continue
+    pairs = [(a, b) for a, b in combinations(found, 2) if a.subject.written & b.subject.written]
+    taken: set[str] = set()
+    for one, two in pairs[:_LOOKED_AT]:
+        if len(taken) < _BOTH:
             both = beside(bench, one, two.subject) or beside(bench, two, one.subject)
             if both is None:
                 continue
-            count += 1
             host, pair = both
-            name = f"{one.subject.name}_and_{two.subject.name}"[:60]
+            name = f"{one.subject.name[:27]}_and_{two.subject.name[:27]}"
+            name = name if name not in taken else f"{name}_{len(taken) + 1}"
+            taken.add(name)
             title = f"{host.subject.title} and {(two if host is one else one).subject.title}"
             merged = replace(host, pairs=(pair,))
             proposal = Proposal(

@@ -80,8 +80,28 @@ class Filler:
             self._give_more(table, error, choices, chosen, n)
             if not self._advance(self._blamed(table, error, choices), choices, chosen):
                 break
-        self._refused.setdefault(table.key, said)
+        if not self._changed(table):
+            self._refused.setdefault(table.key, said)
         return False
+
+    def _changed(self, table: Table) -> bool:
+        """Rows that a trigger has made, as of a user's profile, get what made-up ones would have; whether they took
+        it."""
+        if table.rows or not self._has_rows(table.key):
+            return False
+        given = {
+            c.written: candidates(table, c, 0, self._taste)[0]
+            for c in table.columns
+            if not table.is_key(c.name)
+            and not c.computed
+            and (c.name in self._taste.hints or (c.type.numeric and STOCK.search(c.name)))
+        }
+        if not given:
+            return True
+        statement = f"UPDATE {table.key} SET {', '.join(f'{name} = {value}' for name, value in given.items())}"
+        if self._try(statement) is None:
+            self._statements.append(statement)
+        return True
 
     def _given(self, table: Table, column: Column) -> bool:
         """Whether a row sets this column."""
@@ -112,7 +132,9 @@ class Filler:
             return
         found = found[:1] * (n == 0 or not self._tells_apart(table, reference)) + (found[n:] + found[:n])
         for place, name in enumerate(reference.columns):
-            choices[name] = [literal(row[place]) for row in found]
+            column = table.column(name)
+            plain = column is not None and column.type.numeric
+            choices[name] = [row[place] if plain else literal(row[place]) for row in found]
 
     def _tells_apart(self, table: Table, reference: Reference) -> bool:
         """Whether no two rows can have the same parent."""

@@ -44,6 +44,19 @@ SIMPLE = {
 }
 
 
+_HOUR = "interval '1 hour'"
+RANGES: Mapping[str, Sequence[tuple[str, str]]] = {
+    **dict.fromkeys(("int4range", "int8range", "numrange"), (("1", "10"), ("10", "20"), ("20", "30"))),
+    "daterange": (("CURRENT_DATE", "CURRENT_DATE + 1"), ("CURRENT_DATE + 1", "CURRENT_DATE + 2")),
+    "tstzrange": (("now()", f"now() + {_HOUR}"), (f"now() + {_HOUR}", f"now() + 2 * {_HOUR}")),
+    "tsrange": (
+        ("localtimestamp", f"localtimestamp + {_HOUR}"),
+        (f"localtimestamp + {_HOUR}", f"localtimestamp + 2 * {_HOUR}"),
+    ),
+}
+"""Ranges that do not overlap, by their ends."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taste:
     """One way of making rows up. ``numbers``: what numbers that are not keys and not counters are. ``turns``: column →
@@ -108,8 +121,8 @@ def of_type(kind: Type, name: str, taste: Taste, n: int = 0) -> Iterator[str]:
         yield fresh(kind, name, n)
     elif kind.base in SIMPLE:
         yield SIMPLE[kind.base]
-    elif kind.base.endswith("range"):
-        yield "'empty'"
+    elif kind.base in RANGES:
+        yield from (f"{kind.base}({start}, {end})" for start, end in RANGES[kind.base])
 
 
 def _values(table: Table, column: Column, n: int, taste: Taste) -> Iterator[str]:
