@@ -16,6 +16,7 @@ from harness.scenario import names_our_schema
 
 if TYPE_CHECKING:
     from harness.driver.pool import WorkerPool
+    from harness.holds import Harness
     from harness.model import ScenarioResult
     from harness.targets.databases import Databases
     from harness.targets.protocol import Target
@@ -28,6 +29,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--harness-seed", type=int, default=0, help="seed of random choices in scenarios")
     group.addoption("--harness-schedules", type=int, default=None, help="executions per search, at most")
+    group.addoption(
+        "--harness-replay", metavar="FILE", help="run the test of this saved schedule, and nothing but that"
+    )
+
+
+@pytest.fixture
+def refund_harness(request: pytest.FixtureRequest) -> Harness:
+    """`harness.Harness`, on this process's server: ``refund_harness.assert_holds(workers=…, …)``."""
+    from harness.pytest_harness import TestHarness
+
+    runtime = _runtime(request.config)
+    return TestHarness(request.node.nodeid, request.config, runtime.target, runtime.databases, _keepsakes)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (path := config.getoption("--harness-replay")) is not None:
+        from harness.pytest_harness import only_that_of
+
+        only_that_of(path, config, items)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
