@@ -95,8 +95,14 @@ class Audience:
             with contextlib.suppress(OSError):
                 self._client.sendall(data)
 
-    def leave(self) -> None:
+    @property
+    def flushing(self) -> bool:
+        """The client has executed something, and may be waiting for an answer before it says that it is done."""
+        return self._inside and self._questions.flushing
+
+    def refuse(self, words: str) -> None:
         """End the client's connection from here; it has yet to be cleaned up behind it."""
+        self.say(refusal(words, "0A000"))
         self._gone()
 
     def await_end(self) -> None:

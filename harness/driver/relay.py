@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from psycopg.pq import TransactionStatus
 
 from harness.driver.actor import Actor, Program
-from harness.driver.audience import READY, Audience, Settings, refusal
+from harness.driver.audience import READY, Audience, Settings
 from harness.driver.phrases import TELL
 from harness.driver.questions import Question
 from harness.driver.replies import Reply, fields
@@ -39,6 +39,8 @@ _TOLD = (
 """Parameters that a server reports when a session begins."""
 _AS_NEW = "RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all()"
 """Between two connections of one program. DISCARD ALL would take the turn numbers along."""
+_FLUSH_S = 2.0
+"""How long the Sync may take that belongs to what was executed."""
 _COMMIT = b"Q\0\0\0\x0bCOMMIT\0"
 
 
@@ -61,8 +63,11 @@ class Relay(Worker):
         self._role: str | None = None
         self._tells = False
         self._status = "I"
-        self._begun: Question | None = None
-        """A BEGIN that the server has carried out, and of which the controller knows nothing yet."""
+        self._ahead: deque[tuple[Question, Message]] = deque()
+        """A BEGIN, and savepoints behind it, that the server has carried out (with its answers), and of which the
+        controller knows nothing yet: nothing has been touched, and a driver may be asking for itself only."""
+        self._flushed = Reply()
+        """Of the answer to what was flushed."""
         self._owed: list[Frame] | None = None
         """The answer to a statement whose commit is still to come."""
         self._end: Message | None = None
@@ -132,8 +137,9 @@ class Relay(Worker):
             self._audience.close()
         if self._server is not None:
             self._server.close()
-        self._actor = self._audience = self._server = self._begun = self._owed = self._end = None
+        self._actor = self._audience = self._server = self._owed = self._end = None
         self._frames.clear()
+        self._ahead.clear()
 
     def _until_held(self) -> Message:
         """Wait until the program asks something that must be held, or has ended."""
@@ -146,9 +152,10 @@ class Relay(Worker):
                 return {"end": self._end}
             self._answer_ping()
             self._look()
-            while self._frames:  # what nobody asked for
+            while self._frames:  # the answer to what was flushed, and what nobody asked for
                 frame = self._frames.popleft()
                 if self._audience is not None and not self._is_ours(frame):
+                    self._flushed.take(frame)
                     self._audience.say(frame.data)
 
     def _held(self) -> Message | None:
@@ -156,40 +163,37 @@ class Relay(Worker):
         audience = self._audience
         assert audience is not None
         if audience.left:
+            if self._ahead:  # nobody has heard of that transaction
+                self._run("ROLLBACK")
+                self._ahead.clear()
+                self._status = "I"
             if self._status != "I":  # the server would do so when its client is gone
                 return {"sql": ["ROLLBACK"], "values": [[]], "idle": False}
             self._as_new()
             audience.left = False
         while (question := audience.question) is not None:
-            begun = self._begun
-            if question.chatter or (begun is not None and question.ends):
-                self._begun = None if question.ends else begun
+            if question.chatter or (self._ahead and question.ends):
                 self._passed(audience.taken())
-            elif begun is None and question.begins and self._status == "I":
-                self._passed(audience.taken())
-                self._begun = question
+                if question.ends:
+                    self._ahead.clear()
+            elif (question.begins and self._status == "I") or (self._ahead and question.marks):
+                self._ahead.append((question, self._passed(audience.taken())))
             else:
-                first = begun or question
-                return {"sql": first.sql, "values": first.values, "idle": begun is not None or self._status == "I"}
+                first = self._ahead[0][0] if self._ahead else question
+                return {"sql": first.sql, "values": first.values, "idle": first.begins or self._status == "I"}
         return None
 
     def _released(self, opens: bool) -> Message:
         if self._owed is not None:
             return self._committed()
-        if self._begun is not None:
-            self._begun = None
-            return {"ok": [], "tag": "BEGIN", "tx": int(TransactionStatus.INTRANS)}
+        if self._ahead:
+            return self._ahead.popleft()[1]
         audience = self._audience
         assert audience is not None
         if audience.left:
             self._status = "I"
             return self._run("ROLLBACK")
         question = audience.taken()
-        if question.flushed:
-            words = "statements that end with a Flush cannot be held: use Sync (no pipeline that fetches in between)"
-            audience.say(refusal(words, "0A000"))
-            audience.leave()
-            return {"error": words, "sqlstate": "0A000", "tx": int(TransactionStatus.IDLE)}
         return self._opening(question) if opens else self._passed(question)
 
     def _opening(self, question: Question) -> Message:
@@ -213,7 +217,7 @@ class Relay(Worker):
     def _committed(self) -> Message:
         owed, self._owed = self._owed or [], None
         said: list[Frame] = []
-        answer = self._asked_of_server(_COMMIT, said.append)
+        answer = self._asked_of_server(_COMMIT, Reply(), said.append)
         if "error" in answer:
             refused = next(f for f in said if f.kind == "ErrorResponse")
             owed = [*(f for f in owed if f.kind not in ("CommandComplete", "ReadyForQuery")), refused]
@@ -250,14 +254,15 @@ class Relay(Worker):
         """Ask the server, and tell the program every message of the answer as it comes, unless ``tell`` takes it."""
         assert self._audience is not None
         if question.flushed:  # the server does not say when that is answered; it is passed on as it comes
+            self._flushed = Reply(asks=question.asks)
             self._send(b"".join(f.data for f in question.frames))
             return {}
         say = self._audience.say
         data = b"".join(f.data for f in question.frames)
-        return self._asked_of_server(data, tell or (lambda frame: say(frame.data)))
+        reply = Reply(question.columns, question.asks)
+        return self._asked_of_server(data, reply, tell or (lambda frame: say(frame.data)))
 
-    def _asked_of_server(self, data: bytes, tell: Callable[[Frame], object]) -> Message:
-        reply = Reply()
+    def _asked_of_server(self, data: bytes, reply: Reply, tell: Callable[[Frame], object]) -> Message:
         self._send(data)
         while True:
             while self._frames:
@@ -334,7 +339,9 @@ class Relay(Worker):
         sources += [self._server] if self._server is not None else []
         sources += [actor.socket] if actor is not None and self._end is None else []
         if not self.wire.pending:
-            ready, _, _ = select.select(sources, [], [])
+            ready, _, _ = select.select(sources, [], [], _FLUSH_S if audience.flushing else None)
+            if not ready:
+                audience.refuse("statements that end with a Flush cannot be held: end them with a Sync")
         if self.wire.pending or self.wire in ready:
             self._heed()
         self._receive()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.driver.questions import value_of
+from harness.driver.questions import Column, Described, value_of
 from harness.driver.wire import Message
 from harness.wire.content import command_tag, transaction_status
 from harness.wire.frames import Frame
@@ -27,10 +29,11 @@ def fields(frame: Frame) -> dict[str, str]:
 
 
 class Reply:
-    """Tell it every message of the answer."""
+    """Tell it every message of the answer. ``columns``: of the result, should the server not tell them again. ``asks``:
+    statements that it describes in its answer, which become the wiser for it."""
 
-    def __init__(self) -> None:
-        self._columns: list[tuple[str, int, bool]] = []
+    def __init__(self, columns: tuple[Column, ...] = (), asks: Sequence[Described] = ()) -> None:
+        self._columns, self._asks = columns, deque(asks)
         self._rows: list[dict[str, Any]] = []
         self._tag = ""
         self.error: dict[str, str] = {}
@@ -40,8 +43,14 @@ class Reply:
 
     def take(self, frame: Frame) -> None:
         match frame.kind:
+            case "ParameterDescription" if self._asks:
+                self._asks[0].types = struct.unpack_from(f">{len(frame.body) // 4}I", frame.body, 2)
+            case "NoData" if self._asks:
+                self._asks.popleft()
+            case "RowDescription" if self._asks:
+                self._asks.popleft().columns = tuple(_columns(frame))
             case "RowDescription":
-                self._columns, self._rows = _columns(frame), []
+                self._columns, self._rows = tuple(_columns(frame)), []
             case "DataRow" if len(self._rows) < _ROWS:
                 self._rows.append(_row(frame, self._columns))
             case "CopyInResponse":
@@ -65,29 +74,30 @@ class Reply:
         return reply
 
 
-def _columns(frame: Frame) -> list[tuple[str, int, bool]]:
-    """Name, type and whether it comes in binary; a name that stands twice gets its position."""
+def _columns(frame: Frame) -> Iterator[Column]:
+    """A name that stands twice gets its position."""
     (count,) = struct.unpack_from(">H", frame.body)
-    at, found = 2, list[tuple[str, int, bool]]()
+    at, names = 2, set[str]()
     for number in range(1, count + 1):
         end = frame.body.index(b"\0", at)
         name = frame.body[at:end].decode(errors="replace")
         oid, _, _, binary = struct.unpack_from(">IhiH", frame.body, end + 7)
-        found.append((name if all(name != other for other, _, _ in found) else f"{name}_{number}", oid, bool(binary)))
+        yield Column(f"{name}_{number}" if name in names else name, oid, bool(binary))
+        names.add(name)
         at = end + 19
-    return found
 
 
-def _row(frame: Frame, columns: list[tuple[str, int, bool]]) -> dict[str, Any]:
+def _row(frame: Frame, columns: Sequence[Column]) -> dict[str, Any]:
     (count,) = struct.unpack_from(">H", frame.body)
     at, row = 2, dict[str, Any]()
     for i in range(count):
         (size,) = struct.unpack_from(">i", frame.body, at)
         raw = None if size < 0 else frame.body[at + 4 : at + 4 + size]
         at += 4 + max(size, 0)
-        name, oid, binary = columns[i] if i < len(columns) else (str(i + 1), 0, False)
-        row[name] = value_of(raw, oid, binary)
-        if oid in _JSON and isinstance(row[name], str):
+        column = columns[i] if i < len(columns) else Column(str(i + 1), 0)
+        value = value_of(raw, column.oid, column.binary)
+        if column.oid in _JSON and isinstance(value, str):
             with contextlib.suppress(ValueError):
-                row[name] = json.loads(row[name])
+                value = json.loads(value)
+        row[column.name] = value
     return row

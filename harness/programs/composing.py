@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,9 @@ from harness.sqltext import Catalog, SqlSyntaxError, literal, split
 from harness.sqltext.tokens import Edit, edited, scan
 from harness.statements import make_statement, unique_names
 
+_ON = re.compile(r"\b(?:from|into|update|table)\s+(?:only\s+)?(?:\w+\.)?\"?([a-z_]\w*)", re.IGNORECASE)
+_CALLED = re.compile(r"\s*(?:select|call)\s+(?:\w+\.)?([a-z_]\w*)\s*\(", re.IGNORECASE)
+_NAME = 40
 _EVERYTHING = Footprint(everything=True)
 
 
@@ -94,10 +98,15 @@ def _literal(value: Json) -> str:
 
 
 def _made(sql: str) -> Statement:
+    """Named after what it does to what: ``update_orders``, ``select_refund``."""
     try:
-        return make_statement(sql) if len(split(sql)) == 1 else Statement(name="statements", sql=sql)
+        if len(split(sql)) != 1:
+            return Statement(name="statements", sql=sql)
+        made = make_statement(sql)
     except SqlSyntaxError:
         return Statement(name="statement", sql=sql)
+    on = _ON.search(sql) or _CALLED.match(sql) if made.kind is StatementKind.QUERY else None
+    return replace(made, name=f"{made.name}_{on[1].lower()}"[:_NAME]) if on is not None else made
 
 
 def _opens(statement: Statement, gates: Gates) -> bool:

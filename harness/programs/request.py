@@ -27,6 +27,8 @@ from harness.sqltext import SqlSyntaxError, split, unsupported
 from harness.statements import ROLE, make_statement, unique_names
 
 MAX_WORKERS = 8
+LIMIT = 400
+"""Executions with programs at most, where nobody says otherwise: each begins a process per program."""
 Prepares = Callable[..., object]
 Work = str | Callable[..., object]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
@@ -71,7 +73,7 @@ def scenario_of(asked: Asked) -> tuple[Scenario, Piece, Mapping[str, Program]]:
         install=install,
         setup=(),
         workers=tuple(_worker(asked, name, work) for name, work in asked.workers.items()),
-        interleavings=(Search(strategy=asked.strategy),),
+        interleavings=(Search(strategy=asked.strategy, schedules=LIMIT if programs else None),),
         expect={},
         expect_violation=asked.expect_violation,
         invariants=tuple(_invariants(asked.invariants)),
