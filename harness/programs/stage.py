@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -35,6 +36,8 @@ from harness.strategies.serial import Serial
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
 
+_NUMBERS = count(1)
+"""Functions have no content that could be compared: whatever they prepare is made anew."""
 Prepare = Callable[[psycopg.Connection[Any]], None]
 
 
@@ -65,6 +68,7 @@ class ProgramStage(Stage):
         self._asserted = Asserted(piece.invariants)
         self._composer: Composer | None = None
         self._said: dict[int, tuple[str, ...]] = {}
+        self._prepared = ""
         super().__init__(scenario, target, databases, pool, inside=True, everywhere=True, isolation=isolation)
 
     @property
@@ -122,16 +126,19 @@ class ProgramStage(Stage):
         return self._serial_runs[key]
 
     def close(self) -> None:
+        """Leave and drop the database, and what it was made from: nobody else has asked for just that."""
         self._asserted.close()
         super().close()
+        for template in (self._template, self._prepared):
+            self._databases.drop(template)
 
     # ------------------------------------------------------------------------------------------------ internals
 
     def _bare(self, scripts: Sequence[Script]) -> str:
         bare = self._databases.template(scripts, roles=self._piece.roles)
-        if self._piece.prepare is None:
-            return bare
-        return self._databases.derived(bare, f"prepared {id(self._piece)}", self._piece.prepare)[0]
+        prepare = self._piece.prepare or (lambda _: None)
+        self._prepared, _ = self._databases.derived(bare, f"prepared {next(_NUMBERS)}", prepare)
+        return self._prepared
 
     def _planned(
         self, workers: tuple[Worker, ...], number: int, timers: frozenset[Timer] = frozenset(), *, inside: bool

@@ -6,14 +6,17 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import psycopg
 import pytest
 from programs import ACCOUNTS, Play, stage_of
 
+from harness.checks import judge
 from harness.errors import NondeterminismError
 from harness.model import EventKind
+from harness.strategies.registry import make
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
@@ -274,6 +277,10 @@ def test_a_deadlock_is_met_and_tried_again(play: Stages) -> None:
     assert set(deadlock.blockers) == {"one", "two"}
     assert {w: a.returned for w, a in played.answers.items()} == {"one": 1, "two": 2}
     assert played.closing("accounts") == [("alice", 4000), ("bob", 0)]
+    results = judge(stage.stage.context(played.execution, None))
+    [violation] = [v for r in results for v in r.violations]
+    assert violation.check == "deadlock"  # and nothing else: both transfers took place, as in a serial order
+    assert violation.message.startswith("two and one waited for each other: two.update_accounts_2 closed the cycle")
 
 
 def test_what_depends_on_the_clock_is_told_from_a_bug(play: Stages) -> None:
@@ -295,6 +302,25 @@ def test_draws_are_the_same_in_every_execution(play: Stages) -> None:
 
     stage = play(one=draw)
     assert len({stage.run().answers["one"].returned for _ in range(2)}) == 1
+
+
+@pytest.mark.parametrize("name", ["auto", "preemption_bounded", "pct", "draw"])
+def test_every_strategy_finds_a_lost_update_and_the_same_one_again(play: Stages, name: str) -> None:
+    def found() -> tuple[str, ...]:
+        strategy = make(name, seed=1, limit=30, workers=["one", "two"])
+        while strategy.start():
+            execution = stage.stage.execute(strategy, next(numbers), seed=1)
+            context = stage.stage.context(execution, None)
+            if broken := {v.check for result in judge(context) for v in result.violations}:
+                assert broken == {"serial_equivalence"}
+                return tuple(str(d) for d in execution.schedule.decisions)
+        return ()
+
+    numbers = count(1)
+    stage = play(one=pay, two=pay)
+    first = found()
+    assert first != ()
+    assert found() == first
 
 
 def test_roles(target: EmbeddedTarget, databases: Databases) -> None:
