@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.campaign import STRATEGIES, Options, Silent, run_campaign
+from harness.checks.protocol import Context
 from harness.driver.actor import Program
 from harness.driver.pool import WorkerPool
 from harness.driver.troupe import Troupe
 from harness.errors import UsageError
 from harness.model import LEVELS, Scenario, ScenarioResult
+from harness.programs.invariants import answers_of
 from harness.programs.request import Asked, following, scenario_of
 from harness.programs.stage import Piece, ProgramStages
 from harness.schedule import SavedSchedule
@@ -52,9 +54,33 @@ def run(
             stages.stage.leave_out(frozenset(saved.without))
         while True:
             surprised = stages.stage.surprised
-            result = run_campaign(scenario, stages, options, Silent(), target.server_version)
+            ends = _Ends()
+            watched = replace(options, watch=ends.watch)
+            result = run_campaign(scenario, stages, watched, Silent(), target.server_version)
             if surprised or not stages.stage.surprised:
-                return result
+                return replace(result, meaning=f"{result.meaning} {ends.words}".rstrip())
+
+
+class _Ends:
+    """Programs that never came to their end in order: what they were to show was not shown."""
+
+    def __init__(self) -> None:
+        self._raised: dict[str, str] = {}
+        self._returned: set[str] = set()
+
+    def watch(self, context: Context) -> None:
+        """Look at one execution."""
+        for worker, answer in answers_of(context.execution).items():
+            if answer.raised:
+                self._raised.setdefault(worker, answer.raised)
+            else:
+                self._returned.add(worker)
+
+    @property
+    def words(self) -> str:
+        """A sentence per program; "" for none."""
+        said = (f"{w} never returned: {why}." for w, why in self._raised.items() if w not in self._returned)
+        return " ".join(said)
 
 
 def _pool(programs: Mapping[str, Program]) -> WorkerPool:

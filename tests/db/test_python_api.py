@@ -15,6 +15,7 @@ from harness.api import Answer
 from harness.errors import UsageError
 from harness.model import ScenarioResult, Verdict
 from harness.pytest_harness import TestHarness
+from harness.replay import read_saved, scenario_of
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
@@ -103,11 +104,24 @@ def test_sql_alone_with_files_and_migrations(here: TestHarness, tmp_path: Path) 
 
 
 def test_who_never_meets_shows_nothing(here: TestHarness) -> None:
-    def alone(conn: Connection) -> None:
-        conn.execute("UPDATE orders SET status = 'sent'")
+    def wrong(conn: Connection) -> None:
+        conn.execute("UPDATE order SET status = 'sent'")
 
-    with pytest.raises(AssertionError, match="inconclusive"):
-        here.assert_holds(calls=[alone], setup=ACCOUNTS)
+    with pytest.raises(AssertionError) as failed:
+        here.assert_holds(calls=[wrong], setup=ACCOUNTS)
+    assert re.fullmatch(
+        r"test_app.test_it: inconclusive\. No schedule changed the ledger, so nothing was shown\. w1 never returned: "
+        r"psycopg.errors.SyntaxError: syntax error at or near \"order\" \(tests/db/test_python_api.py:\d+\)\.",
+        str(failed.value),
+    )
+
+
+def test_the_command_line_says_who_can_replay_it(tmp_path: Path) -> None:
+    saved = tmp_path / "x.schedule"
+    header = "scenario: x\nfile: tests/test_app.py::test_it\nhash: -\nserver: 18\nseed: 0\norder: 0\nchecks: x\n"
+    saved.write_text(f"harness-schedule 1\n{header}\n")
+    with pytest.raises(UsageError, match=r"alone can run it again: pytest tests/test_app.py::test_it --harness-replay"):
+        scenario_of(read_saved(saved), saved)
 
 
 def no_such_thing(conn: Connection, order: str) -> None:
