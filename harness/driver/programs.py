@@ -13,13 +13,13 @@ from harness.driver.client import Client
 from harness.driver.plan import Plan
 from harness.driver.recorder import Recorder
 from harness.driver.wire import Message
-from harness.errors import DriverError
+from harness.errors import DriverError, UsageError
 from harness.model import EventKind
 
 
 def begin_programs(plan: Plan, clients: Sequence[Client], recorder: Recorder) -> None:
     """Start the programs of ``plan``, and wait until each is held at its first statement or has ended. Raises
-    `DriverError`."""
+    `DriverError`, `UsageError` where the connection is encrypted."""
     programs = [c for c in clients if c.worker.program]
     for client in programs:
         client.process.dirty = True  # whatever it leaves in its session
@@ -30,7 +30,7 @@ def begin_programs(plan: Plan, clients: Sequence[Client], recorder: Recorder) ->
         if said is None:
             raise DriverError(f"worker process {client.process.pid} ({client.name}) died by itself")
         if "trouble" in said:
-            raise DriverError(f"{client.name} cannot begin: {said['trouble']}")
+            raise UsageError(f"{client.name} cannot begin: {said['trouble']}")
         goes_on(client, said)
         if not client.worker.statements:
             client.end()

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from harness.adhoc.sources import read_source
 from harness.db import apply_script
@@ -169,6 +170,8 @@ def _prepared(asked: Asked, connection: psycopg.Connection[Any]) -> None:
             except psycopg.Error as e:
                 said = e.diag.message_primary or str(e).strip().splitlines()[0]
                 raise UserSqlError(name, said, sqlstate=e.sqlstate) from e
+        if connection.info.transaction_status is not TransactionStatus.IDLE:
+            raise UsageError(f"{name}: opens a transaction and never ends it: commit")
 
 
 def _hash(asked: Asked, install: Sequence[Script]) -> str:

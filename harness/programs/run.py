@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ def prepared(asked: Asked) -> Prepared:
     if asked.strategy not in STRATEGIES:
         raise UsageError(f"strategy {asked.strategy!r}: give one of {', '.join(STRATEGIES)}")
     scenario, piece, programs = scenario_of(asked)
+    if programs and not hasattr(os, "fork"):
+        raise UsageError("functions as workers need fork, which this system does not have: give SQL")
     return Prepared(asked=asked, scenario=scenario, piece=piece, pool=_pool(programs))
 
 

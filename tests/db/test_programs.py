@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from programs import ACCOUNTS, Play, stage_of
+from tls_front import TlsFront
 
 from harness.checks import judge
-from harness.errors import NondeterminismError
-from harness.model import EventKind
+from harness.driver.client import Client
+from harness.driver.names import Names
+from harness.driver.observer import Reading
+from harness.driver.plan import Plan
+from harness.driver.programs import begin_programs
+from harness.driver.recorder import Recorder
+from harness.driver.troupe import Troupe
+from harness.errors import NondeterminismError, UsageError
+from harness.model import EventKind, Worker
 from harness.strategies.registry import make
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
 Connection = psycopg.Connection[Any]
 Stages = Callable[..., Play]
+PLAN = Plan(number=0, names=Names((), (), 0), workers=(), setup=(), state=Reading.of({}, ()))
 
 
 @pytest.fixture
@@ -329,3 +340,14 @@ def test_roles(target: EmbeddedTarget, databases: Databases) -> None:
 
     with stage_of(target, databases, {"one": read}, roles={"one": "clerk_of_programs"}) as stage:
         assert stage.run().answers["one"].sqlstate == "42501"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the program openssl")
+def test_where_the_connection_is_encrypted_one_line_says_what_to_do(target: EmbeddedTarget, tmp_path: Path) -> None:
+    with TlsFront(f"{target.folder}/.s.PGSQL.5432", tmp_path) as front, Troupe({"one": pay}) as pool:
+        [process] = pool.take(1)
+        session = {"conninfo": front.conninfo(target.conninfo("postgres")), "role": None, "wipe": False}
+        assert "ready" in process.ask({"do": "begin", **session, "sigterm": "exit", "owned": False})
+        [client] = [Client(worker=Worker(name="one", statements=(), program="one"), process=process, backend=1)]
+        with pytest.raises(UsageError, match=r"^one cannot begin: a program needs a connection without TLS: sslmode="):
+            begin_programs(PLAN, [client], Recorder(PLAN.names))
