@@ -1,4 +1,4 @@
-"""What other people's tests call: one scenario file, run and judged.
+"""What other people's tests call: one scenario file, or calls and functions of their own, run and judged.
 
 Importing this loads nothing heavy.
 """
@@ -9,14 +9,25 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from harness.holds import Asked, Harness, assert_holds, check
 
 if TYPE_CHECKING:
     from harness.model import ScenarioResult
+    from harness.programs.invariants import Answer
 
-__all__ = ["assert_no_violation", "run_scenario"]
+__all__ = ["Answer", "Asked", "Harness", "assert_holds", "assert_no_violation", "check", "run_scenario"]
 
 _Path = str | os.PathLike[str]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Answer":  # the room that it lives in is no light one
+        from harness.programs.invariants import Answer
+
+        return Answer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def run_scenario(path: _Path, *, target: str = "embedded", seed: int = 0, out: _Path | None = None) -> ScenarioResult:

@@ -79,7 +79,8 @@ def _search(scenario: Scenario, tally: Tally, search: Searched) -> str:
     workers = len(scenario.workers)
     if search.exhausted:
         calls = sum(len(w.statements) for w in scenario.workers)
-        what = f"{calls} statements of {workers} workers"
+        sent = "statements" if any(w.program for w in scenario.workers) else f"{calls} statements"
+        what = f"{sent} of {workers} workers"
         if search.inside:
             return (
                 f"every interleaving of the {what} at their {tally.coverage.points} points was covered by "

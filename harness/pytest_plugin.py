@@ -19,6 +19,7 @@ from harness.scenario import names_our_schema
 if TYPE_CHECKING:
     from harness.config import Configuration
     from harness.driver.pool import WorkerPool
+    from harness.holds import Harness
     from harness.model import ScenarioResult
     from harness.targets.databases import Databases
     from harness.targets.protocol import Target
@@ -33,6 +34,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--harness-config", metavar="FILE", default=None, help="defaults of these; else harness.toml, pyproject.toml"
     )
     group.addoption("--harness-no-config", action="store_true", help="look for no such file")
+    group.addoption(
+        "--harness-replay", metavar="FILE", help="run the test of this saved schedule, and nothing but that"
+    )
+
+
+@pytest.fixture
+def refund_harness(request: pytest.FixtureRequest) -> Harness:
+    """`harness.Harness`, on this process's server: ``refund_harness.assert_holds(workers=…, …)``."""
+    from harness.pytest_harness import TestHarness
+
+    runtime = _runtime(request.config)
+    return TestHarness(
+        request.node.nodeid, request.config, runtime.target, runtime.databases, _keepsakes,
+        seed=runtime.asked["seed"], schedules=runtime.asked["schedules"],
+    )  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (path := config.getoption("--harness-replay")) is not None:
+        from harness.pytest_harness import only_that_of
+
+        only_that_of(path, config, items)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from harness.strategies.replay import Replay
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
 
+_TEST = re.compile(r".+\.py(?:(::.+)|:\d+)")
+"""What saves a schedule, where that is no scenario file: a test's name, a line of code."""
 __all__ = ["ReplayResult", "read_saved", "replay", "scenario_of"]
 
 
@@ -42,6 +45,9 @@ def scenario_of(saved: SavedSchedule, path: Path) -> Scenario:
     """The scenario that ``saved`` came from: its file as named there, seen from here; at another level than its own
     what it is there. Raises `UsageError`."""
     file = Path(saved.file)
+    if not file.is_file() and (test := _TEST.fullmatch(saved.file)) is not None:
+        again = f"pytest {saved.file} --harness-replay {path}" if test[1] else f"replay={str(path)!r} in {saved.file}"
+        raise UsageError(f"{path}: it belongs to a test in Python, which alone can run it again: {again}")
     if not file.is_file():
         raise UsageError(f"{path}: its scenario {saved.file} is not here: run from the folder where it was saved")
     scenario = load_scenario(file)

@@ -113,14 +113,14 @@ def _size(schedule: Schedule) -> tuple[int, int, int]:
 
 def _empty(worker: Worker, without: frozenset[str]) -> bool:
     """Whether nothing is left of what the worker does: then it is not there, and no fault can strike it."""
-    return all(f"{worker.name}.{s.name}" in without for s in worker.statements)
+    return not worker.program and all(f"{worker.name}.{s.name}" in without for s in worker.statements)
 
 
 def _units(worker: Worker) -> Iterator[list[str]]:
     """Statements that can go together: one with its implicit commit, or a transaction's frame when it stands alone."""
     statements = worker.statements
-    if statements[-1].attempt > 1:
-        return  # what it tries again is what it has tried
+    if not statements or statements[-1].attempt > 1:
+        return  # a program does what it does, and what it tries again is what it has tried
     for i, s in enumerate(statements):
         if s.opens:
             yield [s.name, statements[i + 1].name]

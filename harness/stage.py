@@ -144,7 +144,7 @@ class Stage:
             for w in self._whole.workers
             if w.name not in parts
         )
-        self.scenario = replace(self._whole, workers=tuple(w for w in workers if w.statements))
+        self.scenario = replace(self._whole, workers=tuple(w for w in workers if w.statements or w.program))
         self._memory = {}
 
     def execute(self, strategy: Strategy, number: int, *, seed: int) -> Execution:
@@ -326,7 +326,7 @@ class Stage:
         """The template with everything installed; with gates when workers are to be held inside functions."""
         public = any(r == "public" for r in (*(w.role for w in scenario.workers), *(c.role for c in scenario.cases)))
         scripts = (*scenario.install, *([Script(name="role public", text=MAKE_PUBLIC_ROLE)] if public else []))
-        template = self._databases.template(scripts)
+        template = self._bare(scripts)
         if not inside:
             return template
         statements = None if everywhere else [s.sql for w in scenario.workers for s in w.statements]
@@ -337,6 +337,10 @@ class Stage:
         key = "everywhere" if statements is None else hashlib.sha256("\0".join(statements).encode()).hexdigest()
         name, self._gates = self._databases.derived(template, f"gates {key}", prepare)
         return name
+
+    def _bare(self, scripts: Sequence[Script]) -> str:
+        """The template with ``scripts`` installed, and no gates."""
+        return self._databases.template(scripts)
 
 
 class Stages:

@@ -8,6 +8,8 @@ from harness.checks.canonical import GENERATED, Canonical
 from harness.checks.protocol import Context
 from harness.model import CheckResult, Json, Row, Violation
 
+ASSERTION = "assertion"
+"""The column in which such a function's words stand."""
 _COLUMNS = 3
 _VALUE = 30
 
@@ -20,11 +22,16 @@ def sql_invariants(context: Context) -> tuple[CheckResult, ...]:
         rows = tuple(Canonical().row(r) for r in found[script.name])
         violation = Violation(
             check=script.name,
-            message=script.about or f"the invariant {script.name} is broken{_shown(rows)}",
+            message=script.about or _asserted(rows) or f"the invariant {script.name} is broken{_shown(rows)}",
             witness=rows,
         )
         results.append(CheckResult(check=script.name, examined=1, violations=(violation,) if rows else ()))
     return tuple(results)
+
+
+def _asserted(rows: Sequence[Row]) -> str:
+    """The words of an invariant that is a function of somebody's own, and says itself what is wrong."""
+    return str(rows[0].get(ASSERTION, "")) if rows else ""
 
 
 def _shown(rows: Sequence[Row]) -> str:

@@ -49,7 +49,8 @@ def _key(context: Context) -> str:
     the names of generated ids and times."""
     history = context.execution.history
     told = [(op.worker, op.statement.name, op.effect, op.outcome, op.answer, op.sqlstate) for op in context.operations]
-    stopped = [(e.worker, e.kind) for e in history.events if e.kind in (EventKind.CRASH, EventKind.END)]
+    ends = (EventKind.CRASH, EventKind.END)
+    stopped = [(e.worker, e.kind, e.answer, e.sqlstate) for e in history.events if e.kind in ends]
     left = (history.liveness.waiting, history.liveness.idle_in_transaction)
     closing = ranked(history.closing, context.probe.sequence_columns())
     text = json.dumps(["serial", told, stopped, left, closing], default=str)
@@ -113,6 +114,8 @@ def _orders(context: Context, take: Take) -> Iterator[tuple[str, ...]]:
 
 def _rest(worker: Worker, mine: Sequence[Operation]) -> tuple[Statement, ...]:
     """What the worker had still to do, as far as it got, had no `if` of its own stopped it."""
+    if not worker.statements:
+        return ()
     position = max((op.position for op in mine), default=-1)
     attempt = worker.statements[max(position, 0)].attempt
     return tuple(s for s in worker.statements[position + 1 :] if s.attempt == attempt)
@@ -141,7 +144,9 @@ class _Judge:
         self.constants = _constants(context)
         taken = [op for op in context.operations if op.effect is not Effect.NONE]
         self.unknown = {(op.worker, op.statement.name) for op in context.operations if op.effect is Effect.UNKNOWN}
-        self.answers = _answers((op.worker, op.statement.name, op.answer) for op in taken)
+        self.programs = frozenset(w.name for w in context.scenario.workers if w.program)
+        given = ((op.worker, op.statement.name, op.answer) for op in taken if op.worker not in self.programs)
+        self.answers = _answers((*given, *self._returned(context.execution)))
         self.closing = context.execution.history.closing
         self.actual = ranked(context.execution.history.closing, self.sequences)
         self.actual_ledger = self._ledger(self.actual)
@@ -155,12 +160,18 @@ class _Judge:
         closing = ranked(serial.history.closing, self.sequences)
         self.ledger_equal = self._same(closing, {}, {})
         self.seen.append(self._ledger(closing))
-        answers = _answers((e.worker, e.step, e.answer) for e in serial.history.events if e.kind is EventKind.OK)
+        done = (e for e in serial.history.events if e.kind is EventKind.OK and e.worker not in self.programs)
+        answers = _answers((*((e.worker, e.step, e.answer) for e in done), *self._returned(serial)))
         self.answers_equal = False
         if self.ledger_equal:
             self.seen_answers.append(answers)
             mine, theirs = self._without_unknown(self.answers), self._without_unknown(answers)
             self.answers_equal = self._same(closing, mine, theirs)
+
+    def _returned(self, execution: Execution) -> list[tuple[str, str, tuple[Row, ...] | None]]:
+        """The answers of programs: what they returned, whatever they had read on the way."""
+        ends = (e for e in execution.history.events if e.kind is EventKind.END and e.worker in self.programs)
+        return [(e.worker, "end", e.answer) for e in ends]
 
     def differs_in_numbering_only(self) -> bool:
         """Whether some serial order ends with the same ledger but for the ranks of sequence values: a number says who

@@ -11,6 +11,7 @@ from harness.driver.client import Client, State, meets
 from harness.driver.deadlocks import DEADLOCK_DETECTED, Deadlocks
 from harness.driver.effects import Effects
 from harness.driver.plan import Points
+from harness.driver.programs import goes_on, note_end
 from harness.driver.recorder import Recorder
 from harness.driver.timers import RewindError, Timers
 from harness.driver.waiting import Waiting
@@ -43,9 +44,14 @@ class Answers:
         """The next message of a worker that has one. Raises `DriverError` for a worker or a server that failed,
         `RewindError` for a timer that struck beside its statement."""
         reply = client.process.take()
-        statement = client.statement
         if reply is None:
             raise DriverError(f"worker process {client.process.pid} ({client.name}) died by itself")
+        goes_on(client, reply)
+        self._take(client, reply)
+        note_end(client, reply, self._recorder)
+
+    def _take(self, client: Client, reply: Message) -> None:
+        statement = client.statement
         if "pong" in reply:
             return
         if "late" in reply:
@@ -105,7 +111,7 @@ class Answers:
         again = next_attempt(client.worker, client.position, reply["sqlstate"])
         client.advance()
         if client.worker.keep_going or statement.tolerated:
-            if statement.opens:  # alone, it would have been rolled back at once
+            if statement.opens and not client.worker.program:  # alone, it would have been rolled back at once
                 client.process.ask({"do": "run", "sql": "ROLLBACK"})
                 client.in_transaction = False
                 self._effects.answered(client, failed=True)

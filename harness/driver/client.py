@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from harness.driver.attempts import is_last_of_attempt
+from harness.driver.compose import Compose
 from harness.driver.pool import WorkerProcess
 from harness.driver.wire import Message
 from harness.model import Choice, Json, Site, Statement, StatementKind, Worker
@@ -58,6 +59,8 @@ class Client:
     """Its own `if` has said stop; the commit that belongs to that statement is still to come."""
     after: tuple[Client, ...] = ()
     """Those that must have ended before it begins."""
+    compose: Compose | None = None
+    """Of a program: makes statements of what it is about to send."""
     struck: bool = False
     """A fault found something to strike."""
 

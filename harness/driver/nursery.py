@@ -12,14 +12,15 @@ import gc
 import os
 import signal
 import socket
+from collections.abc import Callable
 from typing import NoReturn
 
 from harness.driver.worker import serve
 
 
-def main(fd: int) -> NoReturn:
+def main(fd: int, serve: Callable[[socket.socket], NoReturn] = serve) -> NoReturn:
     """Fork a worker for every descriptor that arrives; answer with its process id on a line, or with the words of the
-    system when it refuses."""
+    system when it refuses. ``serve``: what a worker does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # dead workers need no wait()
     gc.freeze()  # pages stay shared with the children

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from harness.driver.compose import Compose
 from harness.driver.names import Names
 from harness.driver.observer import Reading
 from harness.driver.timers import FIRST_MS, Timer
@@ -58,3 +59,5 @@ class Plan:
     timers: frozenset[Timer] = frozenset()
     timeout_ms: int = FIRST_MS
     watch: Watch = Watch.PLAIN
+    compose: Compose | None = None
+    """Of workers that are programs: makes statements of what they are about to send."""

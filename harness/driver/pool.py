@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Self
+from typing import Protocol, Self
 
 from harness.driver.wire import Message, Wire
 from harness.errors import DriverError
@@ -139,6 +139,14 @@ class WorkerProcess:
             self.wire.sock.shutdown(socket.SHUT_WR)
 
 
+class Nursery(Protocol):
+    """The process that makes workers, as `subprocess.Popen` has it."""
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+
+
 class WorkerPool:
     """Worker processes of one controller; a context manager that leaves none behind."""
 
@@ -149,7 +157,7 @@ class WorkerPool:
     def _open_nursery(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._nursery = subprocess.Popen(
+            self._nursery: Nursery = subprocess.Popen(
                 [sys.executable, "-c", _START, str(theirs.fileno()), *sys.path],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

@@ -27,6 +27,7 @@ from harness.driver.network import Network
 from harness.driver.observer import LedgerLockedError, Observer
 from harness.driver.plan import Plan, Watch
 from harness.driver.pool import WorkerPool
+from harness.driver.programs import begin_programs
 from harness.driver.recorder import Recorder
 from harness.driver.splice import Splicer
 from harness.driver.timeouts import Timeouts
@@ -78,6 +79,7 @@ class Running:
         self.opening = self._read_ledger()
         self.latest = self.opening
         self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
+        begin_programs(plan, self.clients, self.recorder)
         self.doors = Doors(gatekeeper, plan.points, self.clients)
         self.effects = Effects(plan.points, len(plan.workers))
         told = owned and plan.watch is Watch.TOLD
@@ -237,7 +239,9 @@ class Running:
         statement = client.statement
         self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
         timer = self.timers.of(client)
-        if timer is None:
+        if client.worker.program:
+            client.process.send({"do": "go", "opens": statement.opens})
+        elif timer is None:
             client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
         else:
             timed = {"opens": statement.opens, "setting": timer.value, "ms": self.timers.ms}

@@ -30,7 +30,7 @@ _BOOLEAN = 16
 _COPY = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 _BAD = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 _ARRIVED = GATE_SQLSTATE.encode()
-_SLEEP = b"ProcSleep"
+SLEEP = b"ProcSleep"
 """Where in the server's source it speaks of waits for locks, to a session that is to tell of them."""
 _DEADLOCK_DETECTED = "40P01"
 _FIRST_TURN = 1_000_000_001
@@ -45,15 +45,21 @@ _NUMBERS = f"CREATE TEMPORARY SEQUENCE {TURN_SEQUENCE} AS integer START {_FIRST_
 
 def serve(sock: socket.socket) -> NoReturn:
     """Obey the controller at the other end of ``sock`` until it goes away. Never returns."""
+    obey(Worker(Wire(sock)))
+
+
+def obey(worker: Worker) -> NoReturn:
+    """Let ``worker`` do what it is told, until its controller is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the controller's business
-    worker = _Worker(Wire(sock))
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the controller went while we answered
         while (message := worker.wire.receive()) is not None:
             getattr(worker, "do_" + message.pop("do"))(**message)
     worker.leave()
 
 
-class _Worker:
+class Worker:
+    """The process at the other end of ``wire``."""
+
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.conninfo = ""
@@ -231,7 +237,7 @@ class _Worker:
         if notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) == b"FATAL":
             said = {"lost": pq.DiagnosticField.MESSAGE_PRIMARY, "sqlstate": pq.DiagnosticField.SQLSTATE}
             self.last_words = {k: (notice.error_field(f) or b"").decode(errors="replace") for k, f in said.items()}
-        if notice.error_field(pq.DiagnosticField.SOURCE_FUNCTION) == _SLEEP:
+        if notice.error_field(pq.DiagnosticField.SOURCE_FUNCTION) == SLEEP:
             said = {"said": pq.DiagnosticField.MESSAGE_PRIMARY, "context": pq.DiagnosticField.CONTEXT}
             self.waits.append({k: (notice.error_field(f) or b"").decode(errors="replace") for k, f in said.items()})
         if notice.error_field(pq.DiagnosticField.SQLSTATE) != _ARRIVED:

@@ -106,7 +106,8 @@ class Worker:
 
     ``recovers_from``: how the SQLSTATEs begin after which a next attempt is made, if there is one ("": any).
     ``after``: workers (by name, also those that they in turn come after) that must have ended before it begins; names
-    that nobody bears are passed over. ``if_struck``: it begins only if a fault has struck one of them.
+    that nobody bears are passed over. ``if_struck``: it begins only if a fault has struck one of them. ``program``:
+    name of what sends the statements, where nobody knows them beforehand; then they are those that were sent so far.
     """
 
     name: str
@@ -117,3 +118,4 @@ class Worker:
     recovers_from: tuple[str, ...] = ("",)
     after: tuple[str, ...] = ()
     if_struck: bool = False
+    program: str = ""

@@ -25,6 +25,13 @@ orders:
 invariants: [two_or_more.sql]
 """
 
+OWN = """\
+TABLE = "CREATE TABLE t (n int); INSERT INTO t VALUES (0)"
+
+def test_own(refund_harness):
+    refund_harness.assert_holds(calls=["UPDATE t SET n = n + 1"] * 2, setup=TABLE)
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -36,7 +43,7 @@ def project(tmp_path: Path) -> Path:
     )
     (tmp_path / "broken.yaml").write_text(BAD.replace("workers:", "wokers:"))
     (tmp_path / "compose.yaml").write_text("services: {}\n")
-    (tmp_path / "test_own.py").write_text("def test_own():\n    assert True\n")
+    (tmp_path / "test_own.py").write_text(OWN)
     return tmp_path
 
 

@@ -89,10 +89,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "matrix",
         "report",
     },
+    "programs": {"errors", "model", "sqltext", "statements", "scenario", "db", "gating", "adhoc", "targets", "schedule"}
+    | {"strategies", "driver", "checks", "points", "stage", "campaign"},
     "spec": {"errors", "files", "model", "sqltext", "patience", "db", "schedule", "driver", "checks"},
     "regression": {"errors", "files", "model", "scenario", "schedule", "report"},
 }
-WIRING = {"api", "cli", "pytest_plugin", "__main__", "__init__"}
+WIRING = {"api", "holds", "cli", "pytest_plugin", "pytest_harness", "__main__", "__init__"}
 
 
 def room_of(module: str) -> str:
