@@ -7,6 +7,9 @@ STAMP  := $(VENV)/.installed
 # Of each supported major version the latest that there is a package of; it needs glibc 2.34 and libssl3.
 VERSIONS := 14.23 15.19 16.15 17.11 18.6
 
+# Tests start hundreds of interpreters, and each would compile everything anew where this is set: empty is not set.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test browser versions container mutants specs crowds faults lint types bench sample pictures clean
 
 run: $(STAMP)

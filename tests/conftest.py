@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import commands
 import hypothesis
 import psycopg
 import pytest
@@ -41,6 +42,12 @@ def pytest_report_header() -> str:
     except HarnessError as error:
         return f"PostgreSQL: {error}"
     return f"PostgreSQL {found.version} ({found.folder})"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands() -> Iterator[None]:
+    yield
+    commands.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import jsonschema
 import pytest
 from audit_ledgers import CATCH_UP, PLANTS, uuid_of
 from audits import Ledgers, audited
+from commands import harness
 
 from harness.audit.mapping import read_mapping
 from harness.cli.entry import run_command as run
@@ -34,19 +34,12 @@ def ledgers(target: EmbeddedTarget, databases: Databases) -> Iterator[Ledgers]:
     made.close()
 
 
-def audit_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", "audit", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=180,
-        env=os.environ | {"PYTHONIOENCODING": "utf-8"} | environment, check=False,
-    )  # fmt: skip
-
-
 def test_findings_are_1_and_nobody_is_named(ledgers: Ledgers, tmp_path: Path) -> None:
     connection = ledgers.opened(20, CATCH_UP)
     PLANTS[0].planted(connection, 7)
     where = ledgers.dsn(connection).replace("postgres@", f"postgres:{SECRET}@")
     copy = tmp_path / "a.json"
-    done = audit_command("--target", "env:LEDGER", "--out", str(tmp_path / "r"), "--json", str(copy), LEDGER=where)
+    done = harness("audit", "--target", "env:LEDGER", "--out", str(tmp_path / "r"), "--json", str(copy), LEDGER=where)
     assert (done.returncode, done.stderr) == (1, "")
     assert "✗ one_refund_per_job       1 of 242 jobs" in done.stdout
     assert "✗ 1 finding in 1 of " in done.stdout

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from commands import harness
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +18,6 @@ from harness.errors import NondeterminismError, UserSqlError
 from harness.model import Json, Scenario
 from harness.scenario import load_scenario
 
-ROOT = Path(__file__).parents[2]
 QUIET = settings(
     deadline=None,
     max_examples=300,
@@ -90,16 +88,11 @@ def test_a_race_is_shrunk_to_two_plain_calls_and_one_switch(shop: Path, tmp_path
 def test_what_was_kept_is_replayed_and_green_once_the_sql_is_right(shop: Path, tmp_path: Path) -> None:
     made = system("shop", sql=[shop])
     violated, _ = found_by(cases(made, call("SELECT refund({job}, 5)", job=JOB)), tmp_path)
-    replay = [sys.executable, "-m", "harness", "replay", violated.counterexample.replay]
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(replay, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-
-    red = run()
+    red = harness("replay", violated.counterexample.replay)
     assert (red.returncode, red.stderr) == (1, "")
     assert "reproduced 1 of 1" in red.stdout
     shop.write_text(SHOP.replace("WHERE id = p_job;\n  IF", "WHERE id = p_job FOR UPDATE;\n  IF"))
-    green = run()
+    green = harness("replay", violated.counterexample.replay)
     assert (green.returncode, green.stderr) == (0, ""), green.stdout
     assert "adapted" in green.stdout
 

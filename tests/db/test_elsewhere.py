@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from commands import harness
 from elsewhere import SETTINGS, TAKEN, as_, databases_of, dsn, everything, sessions_of, settle
 from rotating_front import RotatingFront
 from servers import within
@@ -53,19 +54,12 @@ def theirs() -> Iterator[EmbeddedTarget]:
         yield server
 
 
-def _harness(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=240,
-        env={**os.environ, **(env or {})}, check=False,
-    )  # fmt: skip
-
-
-def _check(folder: Path, where: str, *, lock: str = "FOR UPDATE", env: dict[str, str] | None = None) -> Any:
+def _check(folder: Path, where: str, *, lock: str = "FOR UPDATE", **environment: str) -> Any:
     file = folder / "refund.sql"
     file.write_text(REFUND.format(lock=lock))
-    return _harness(
+    return harness(
         "check", "--sql", str(file), "--call", "SELECT refund('j1')", "--workers", "2", "--target", where,
-        "--schedules", "30", "--out", str(folder / "reports"), env=env,
+        "--schedules", "30", "--out", str(folder / "reports"), **environment,
     )  # fmt: skip
 
 
@@ -82,9 +76,9 @@ def test_a_plain_role_finds_the_lost_refund_and_nothing_of_theirs_changes(
 def test_a_run_and_a_soak_change_nothing_of_theirs(theirs: EmbeddedTarget, tmp_path: Path) -> None:
     before = everything(theirs)
     where = ("--target", dsn(theirs, "supa"), "--out", str(tmp_path))
-    ran = _harness("run", "double_workers", "execute_privilege", *where, "--schedules", "20")
+    ran = harness("run", "double_workers", "execute_privilege", *where, "--schedules", "20")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    soaked = _harness("soak", "--operations", "60", "--workers", "3", "--users", "5", *where)
+    soaked = harness("soak", "--operations", "60", "--workers", "3", "--users", "5", *where)
     assert soaked.returncode == 0, soaked.stdout + soaked.stderr
     assert everything(theirs) == before
 
@@ -106,7 +100,7 @@ def test_a_killed_run_is_cleaned_up_and_nothing_else(theirs: EmbeddedTarget, tmp
         assert left
         assert within(60, lambda: all("would be dropped" in c.said for c in clean_server(target, dry_run=True)))
         assert databases_of(theirs) == left
-    done = _harness("doctor", "--clean", "--target", dsn(theirs, "supa"))
+    done = harness("doctor", "--clean", "--target", dsn(theirs, "supa"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(" dropped") == len(left)
     assert databases_of(theirs) == []
@@ -165,7 +159,7 @@ def test_every_database_has_its_mark_however_early_its_maker_dies(theirs: Embedd
 
 def test_missing_roles_are_named_with_what_makes_them(theirs: EmbeddedTarget, tmp_path: Path) -> None:
     before = everything(theirs)
-    done = _harness("run", "double_workers", "--target", dsn(theirs, "plain"), "--out", str(tmp_path))
+    done = harness("run", "double_workers", "--target", dsn(theirs, "plain"), "--out", str(tmp_path))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert '"plain" may not take the role anon, authenticated, service_role' in done.stderr

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from commands import harness
 
 from harness.report.results import SCHEMA_FILE
 
@@ -41,12 +40,6 @@ workers:
 faults: [all]
 expect: {violation: [one_refund_per_job, failed_means_refunded, refund_matches_charge, money_conserved]}
 """
-
-
-def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 def matrix_of(folder: Path) -> Any:
@@ -139,11 +132,12 @@ def test_a_refund_that_is_not_idempotent_is_red_where_its_effect_outlives_the_an
 
 def test_in_mid_race_faults_strike_the_shipped_functions_and_the_same_seed_draws_the_same(tmp_path: Path) -> None:
     drawn = []
-    for name in ("first", "second"):
+    for fresh in (False, True):
         faults = "run_on,lost_answer,black_hole,lock_timeout"
-        done = harness("run", str(SHIPPED), "--faults", faults, "--schedules", "60", "--out", str(tmp_path / name))
+        out = ("--out", str(tmp_path / str(fresh)))
+        done = harness("run", str(SHIPPED), "--faults", faults, "--schedules", "60", *out, fresh=fresh)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
-        drawn.append(matrix_of(tmp_path / name)["drawn"])
+        drawn.append(matrix_of(tmp_path / str(fresh))["drawn"])
     assert drawn[0] == drawn[1]
     assert drawn[0]["executed"] == 60
     assert all(drawn[0]["fired"].values())
@@ -243,10 +237,10 @@ def test_in_mid_race_an_answer_is_lost_also_of_a_call_that_has_to_wait(tmp_path:
     orders = "orders:\n  - [original.begin, original.refund, retry.begin, retry.refund: blocked]\n"
     path.write_text(f"{text}{orders}faults: [lost_answer]\n")
     drawn = []
-    for name in ("first", "second"):
-        done = harness("run", str(path), "--schedules", "36", "--out", str(tmp_path / name))
+    for fresh in (False, True):
+        done = harness("run", str(path), "--schedules", "36", "--out", str(tmp_path / str(fresh)), fresh=fresh)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
-        drawn.append(matrix_of(tmp_path / name)["drawn"])
+        drawn.append(matrix_of(tmp_path / str(fresh))["drawn"])
     assert drawn[0] == drawn[1]
     assert drawn[0]["fired"] == {"lost_answer": drawn[0]["executed"]}
     assert {(p["worker"], p["site"]) for p in drawn[0]["places"]} == {

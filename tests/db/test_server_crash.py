@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import harness
 from servers import servers_of, within
 from test_killed_runs import Run
 
@@ -231,12 +231,6 @@ def test_what_a_procedure_has_committed_in_mid_statement_is_there(
     assert crash.ledger == {"account": ({"id": 1, "balance": 4001},)}
     assert [e.step for e in struck.execution.history.events if e.kind is EventKind.INFO] == ["call"]
     assert struck.execution.history.closing == {"account": ({"id": 1, "balance": 4012},)}
-
-
-def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 def test_the_matrix_of_a_table_that_recovery_empties_is_red_and_replays(target: EmbeddedTarget, tmp_path: Path) -> None:
