@@ -45,7 +45,7 @@ mutants: $(STAMP)
 specs: $(STAMP)
 	$(BIN)/python benchmarks/specs.py
 
-# 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw 2,000 of them.
+# 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw 400 of them.
 crowds: $(STAMP)
 	HARNESS_DRAWN_PAIRS=100000 $(BIN)/python -m pytest -n auto --dist worksteal tests/discovery/test_drawn_crowds.py
 

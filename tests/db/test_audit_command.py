@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from audit_ledgers import CATCH_UP, PLANTS, uuid_of
 from audits import Ledgers, audited
 from commands import harness
+from servers import PATIENCE_S, within
 
 from harness.audit.mapping import read_mapping
 from harness.cli.entry import run_command as run
@@ -97,7 +97,7 @@ def test_a_signal_ends_the_query_too(number: signal.Signals, code: int, ledgers:
     )  # fmt: skip
     wait_for(lambda: connection.execute(f"{under_way} AND state = 'active'").fetchone() == (1,))
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, told
     wait_for(lambda: connection.execute(under_way).fetchone() == (0,))
     assert [p for p in tmp_path.iterdir() if p.is_dir()] == []
@@ -108,10 +108,7 @@ CREATE VIEW public.story_jobs AS SELECT k.* FROM public.kept AS k WHERE pg_sleep
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    assert within(PATIENCE_S, condition)
 
 
 MISSING = """CREATE TABLE public.story_jobs (job_id text, user_id uuid, status text);

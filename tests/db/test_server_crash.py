@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from commands import harness
-from servers import servers_of, within
+from servers import PATIENCE_S, servers_of, within
 from test_killed_runs import Run
 
 from harness.campaign import Options
@@ -269,8 +269,8 @@ def test_a_run_that_is_killed_among_crashes_leaves_nothing(tmp_path: Path) -> No
     run.watch(0.5)
     run.process.kill()
     run.process.communicate()
-    run.await_nothing_left(30.0)
-    assert within(30, lambda: not any(servers_of(folder) for folder in folders))
+    run.await_nothing_left()
+    assert within(PATIENCE_S, lambda: not any(servers_of(folder) for folder in folders))
     place = runs_place()
     assert {folder.parent for folder in folders} == {place}
     sweep(place, server_account())
