@@ -10,7 +10,7 @@ VERSIONS := 14.23 15.19 16.15 17.11 18.6
 # Tests start hundreds of interpreters, and each would compile everything anew where this is set: empty is not set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test browser versions container mutants specs crowds faults lint types bench sample pictures clean
+.PHONY: run test browser versions container mutants specs crowds anew faults lint types bench sample pictures clean
 
 run: $(STAMP)
 	$(BIN)/harness run
@@ -48,6 +48,10 @@ specs: $(STAMP)
 # 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw 400 of them.
 crowds: $(STAMP)
 	HARNESS_DRAWN_PAIRS=100000 $(BIN)/python -m pytest -n auto --dist worksteal tests/discovery/test_drawn_crowds.py
+
+# Properties in cases that no run has drawn before; those of the tests are the same in every run.
+anew: $(STAMP)
+	HARNESS_EXAMPLES_TIMES=20 $(BIN)/python -m pytest -n auto --dist worksteal -m hypothesis --hypothesis-profile=anew
 
 # Every fault at every point of the shipped functions twenty times and more, and over 10,000 executions with faults in all.
 faults: $(STAMP)

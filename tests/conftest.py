@@ -22,10 +22,17 @@ from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 from harness.targets.places import cache_place
 
-# How long an example takes is no finding on a busy machine.
+# How long an example takes is no finding on a busy machine. Every run draws the same, so that none is red by luck;
+# `--hypothesis-profile=anew` draws others.
 hypothesis.settings.register_profile(
-    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+    "suite",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    print_blob=True,
 )
+hypothesis.settings.register_profile("anew", hypothesis.settings.get_profile("suite"), derandomize=False)
 hypothesis.settings.load_profile("suite")
 
 # Nor may it matter whether the suite runs where the harness itself would say more than elsewhere.
