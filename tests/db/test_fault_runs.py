@@ -13,6 +13,8 @@ from commands import harness
 from harness.report.results import SCHEMA_FILE
 
 ROOT = Path(__file__).parents[2]
+FEW = ("--schedules", "10")
+"""Executions in mid-race, where a test is about cells."""
 SHIPPED = ROOT / "scenarios" / "fault_matrix.yaml"
 PAYS = """\
 -- Pays whoever asks: the status is set, and never looked at.
@@ -71,7 +73,7 @@ def planted(tmp_path: Path) -> Path:
 
 
 def test_every_cell_of_the_shipped_functions_is_green_and_every_fault_struck(tmp_path: Path) -> None:
-    done = harness("run", str(SHIPPED), "--schedules", "20", "--out", str(tmp_path))
+    done = harness("run", str(SHIPPED), *FEW, "--out", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     matrix = matrix_of(tmp_path)
     cells = matrix["cells"]
@@ -102,7 +104,7 @@ def test_a_refund_that_is_not_idempotent_is_red_where_its_effect_outlives_the_an
     planted: Path, tmp_path: Path
 ) -> None:
     names = "crash,lost_answer,run_on,lost_request,lost_ack,black_hole"
-    done = harness("run", str(planted), "--faults", names, "--out", str(tmp_path / "out"))
+    done = harness("run", str(planted), "--faults", names, *FEW, "--out", str(tmp_path / "out"))
     assert done.returncode == 1
     cells = [c for c in matrix_of(tmp_path / "out")["cells"] if c["worker"] == "original"]
     red = {(c["site"], c["fault"]) for c in cells if c["outcome"] == "violated"}
@@ -173,7 +175,7 @@ def test_the_old_workers_three_calls_are_red_between_its_refund_and_its_mark(tmp
     """The bug that a retry after a fault brings about without any concurrency; documented, so the run passes."""
     path = tmp_path / "legacy.yaml"
     path.write_text(LEGACY)
-    done = harness("run", str(path), "--out", str(tmp_path / "out"))
+    done = harness("run", str(path), *FEW, "--out", str(tmp_path / "out"))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     matrix = matrix_of(tmp_path / "out")
     red = {(_point(c["site"]), c["fault"]) for c in matrix["cells"] if c["outcome"] == "violated"}
@@ -189,7 +191,7 @@ def test_the_other_variants_are_green_in_every_cell_as_their_headers_say(name: s
     path = tmp_path / "variant.yaml"
     install = f"name: variant\ninstall: [migrations, variants/{name}.sql]\norders: [[original.refund]]"
     path.write_text(SHIPPED.read_text().replace("name: fault_matrix", install))
-    harness("run", str(path), "--faults", "crash,run_on,lost_answer,cancel", "--out", str(tmp_path / "out"))
+    harness("run", str(path), "--faults", "crash,run_on,lost_answer,cancel", *FEW, "--out", str(tmp_path / "out"))
     cells = matrix_of(tmp_path / "out")["cells"]
     assert sum(c["fired"] for c in cells) > 40
     assert not [c for c in cells if c["outcome"] == "violated"]
