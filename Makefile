@@ -7,7 +7,10 @@ STAMP  := $(VENV)/.installed
 # Of each supported major version the latest that there is a package of; it needs glibc 2.34 and libssl3.
 VERSIONS := 14.23 15.19 16.15 17.11 18.6
 
-.PHONY: run test browser versions container mutants specs crowds faults lint types bench sample pictures clean
+# Tests start hundreds of interpreters, and each would compile everything anew where this is set: empty is not set.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: run test browser versions container mutants specs crowds anew faults lint types bench sample pictures clean
 
 run: $(STAMP)
 	$(BIN)/harness run
@@ -42,9 +45,13 @@ mutants: $(STAMP)
 specs: $(STAMP)
 	$(BIN)/python benchmarks/specs.py
 
-# 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw 2,000 of them.
+# 100,000 distinct pairs of drawn input and schedule on the shipped functions; the tests draw 400 of them.
 crowds: $(STAMP)
 	HARNESS_DRAWN_PAIRS=100000 $(BIN)/python -m pytest -n auto --dist worksteal tests/discovery/test_drawn_crowds.py
+
+# Properties in cases that no run has drawn before; those of the tests are the same in every run.
+anew: $(STAMP)
+	HARNESS_EXAMPLES_TIMES=20 $(BIN)/python -m pytest -n auto --dist worksteal -m hypothesis --hypothesis-profile=anew
 
 # Every fault at every point of the shipped functions twenty times and more, and over 10,000 executions with faults in all.
 faults: $(STAMP)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import commands
 import hypothesis
 import psycopg
 import pytest
@@ -21,10 +22,17 @@ from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 from harness.targets.places import cache_place
 
-# How long an example takes is no finding on a busy machine.
+# How long an example takes is no finding on a busy machine. Every run draws the same, so that none is red by luck;
+# `--hypothesis-profile=anew` draws others.
 hypothesis.settings.register_profile(
-    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+    "suite",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    print_blob=True,
 )
+hypothesis.settings.register_profile("anew", hypothesis.settings.get_profile("suite"), derandomize=False)
 hypothesis.settings.load_profile("suite")
 
 # Nor may it matter whether the suite runs where the harness itself would say more than elsewhere.
@@ -41,6 +49,12 @@ def pytest_report_header() -> str:
     except HarnessError as error:
         return f"PostgreSQL: {error}"
     return f"PostgreSQL {found.version} ({found.folder})"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands() -> Iterator[None]:
+    yield
+    commands.close()
 
 
 @pytest.fixture(scope="session")

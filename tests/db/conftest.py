@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from plain_python import OURS, PlainPython, copied_python
 from plans import TABLES
-from servers import CHILD, Child
+from servers import CHILD, PATIENCE_S, Child
 
 from harness.driver.controller import Controller
 from harness.driver.pool import WorkerPool
@@ -98,7 +98,7 @@ def start_child(open_folder: Path, cache: Path, request: pytest.FixtureRequest) 
     yield start
     for child in children:
         try:
-            child.process.communicate(timeout=30)
+            child.process.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             child.process.kill()
             child.process.communicate()

@@ -67,7 +67,7 @@ SELECT 'advisory lock' FROM pg_locks WHERE locktype = 'advisory'
 UNION ALL
 SELECT state FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'
 """
-_SETTLE_S = 10.0
+_SETTLE_S = 120.0
 
 
 @dataclass(slots=True)

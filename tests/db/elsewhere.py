@@ -54,7 +54,7 @@ def as_(server: EmbeddedTarget, role: str) -> ServerTarget:
 def everything(server: EmbeddedTarget) -> str:
     """All there is on it, to the last row's place and age: two of these are equal when nobody has touched anything."""
     dump = [server.binaries.folder / "pg_dumpall", "-h", server.folder, "-U", "postgres"]
-    text = subprocess.run(dump, check=True, capture_output=True, text=True, timeout=60).stdout
+    text = subprocess.run(dump, check=True, capture_output=True, text=True, timeout=120).stdout
     # A new random word in every dump keeps psql from being told to obey what is in the data.
     lines = [line for line in text.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
     with psycopg.connect(server.conninfo("theirs")) as conn:

@@ -10,7 +10,7 @@ from typing import Self
 
 from psycopg.conninfo import make_conninfo
 
-BOUND_S = 30
+BOUND_S = 120
 
 
 class Front(ABC):

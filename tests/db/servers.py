@@ -33,7 +33,7 @@ if forks:
     forked = os.fork()
     if forked == 0:
         os.close(1)
-        time.sleep(60)
+        time.sleep(600)
         os._exit(0)
 print(json.dumps({
     "folder": str(target.folder), "server": target.pid, "forked": forked, "conninfo": target.conninfo("postgres"),
@@ -76,6 +76,10 @@ def servers_of(folder: Path) -> list[psutil.Process]:
         if str(folder / "data") in (process.info["cmdline"] or ()):
             found.append(process)
     return found
+
+
+PATIENCE_S = 120.0
+"""How long a test waits before it takes something for hanging: it says nothing about how long that may take."""
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:

@@ -13,7 +13,7 @@ from harness.targets.protocol import Target
 SPECS = Path(__file__).parents[1] / "specs"
 EXPECTED = SPECS / "expected"
 NAMES = sorted(file.stem for file in SPECS.glob("*.spec"))
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 
 
 def printed(target: Target, databases: Databases, spec: Spec | str, *, limit: float = LIMIT_S) -> bytes:

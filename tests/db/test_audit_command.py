@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +13,8 @@ import jsonschema
 import pytest
 from audit_ledgers import CATCH_UP, PLANTS, uuid_of
 from audits import Ledgers, audited
+from commands import harness
+from servers import PATIENCE_S, within
 
 from harness.audit.mapping import read_mapping
 from harness.cli.entry import run_command as run
@@ -34,19 +34,12 @@ def ledgers(target: EmbeddedTarget, databases: Databases) -> Iterator[Ledgers]:
     made.close()
 
 
-def audit_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", "audit", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=180,
-        env=os.environ | {"PYTHONIOENCODING": "utf-8"} | environment, check=False,
-    )  # fmt: skip
-
-
 def test_findings_are_1_and_nobody_is_named(ledgers: Ledgers, tmp_path: Path) -> None:
     connection = ledgers.opened(20, CATCH_UP)
     PLANTS[0].planted(connection, 7)
     where = ledgers.dsn(connection).replace("postgres@", f"postgres:{SECRET}@")
     copy = tmp_path / "a.json"
-    done = audit_command("--target", "env:LEDGER", "--out", str(tmp_path / "r"), "--json", str(copy), LEDGER=where)
+    done = harness("audit", "--target", "env:LEDGER", "--out", str(tmp_path / "r"), "--json", str(copy), LEDGER=where)
     assert (done.returncode, done.stderr) == (1, "")
     assert "✗ one_refund_per_job       1 of 242 jobs" in done.stdout
     assert "✗ 1 finding in 1 of " in done.stdout
@@ -104,7 +97,7 @@ def test_a_signal_ends_the_query_too(number: signal.Signals, code: int, ledgers:
     )  # fmt: skip
     wait_for(lambda: connection.execute(f"{under_way} AND state = 'active'").fetchone() == (1,))
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, told
     wait_for(lambda: connection.execute(under_way).fetchone() == (0,))
     assert [p for p in tmp_path.iterdir() if p.is_dir()] == []
@@ -115,10 +108,7 @@ CREATE VIEW public.story_jobs AS SELECT k.* FROM public.kept AS k WHERE pg_sleep
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    assert within(PATIENCE_S, condition)
 
 
 MISSING = """CREATE TABLE public.story_jobs (job_id text, user_id uuid, status text);

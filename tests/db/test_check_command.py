@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import Done, harness
 
 from harness.scenario import load_scenario
 from harness.targets.embedded import EmbeddedTarget
 
-ROOT = Path(__file__).parents[2]
 TABLES = """\
 CREATE TABLE accounts (id int PRIMARY KEY, balance int NOT NULL);
 CREATE TABLE jobs (id text PRIMARY KEY, account int REFERENCES accounts, status text, amount int);
@@ -49,20 +46,12 @@ def sql(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def check(cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+def check(cwd: Path, *arguments: str, fresh: bool = False, **environment: str) -> Done:
+    return harness(*arguments, cwd=cwd, fresh=fresh, **environment)
 
 
 def test_a_double_refund_is_found_and_replays(sql: Path) -> None:
-    done = check(sql, "check", "--sql", "bad.sql", *CALL, "--json", "r.json")
+    done = check(sql, "check", "--sql", "bad.sql", *CALL, "--json", "r.json", fresh=True)
     assert (done.returncode, done.stderr) == (1, "")
     first = done.stdout.splitlines()[0]
     assert re.fullmatch(r"PostgreSQL \d+\.\d+ \(embedded\) · bad\.sql installed · 2 workers", first)
@@ -82,8 +71,8 @@ def test_a_double_refund_is_found_and_replays(sql: Path) -> None:
 
 def test_a_row_lock_is_enough_and_the_second_run_is_the_same(sql: Path) -> None:
     runs = []
-    for _ in range(2):
-        done = check(sql, "check", "--sql", "good.sql", *CALL, "--workers", "2", "--json", "r.json")
+    for fresh in (False, True):
+        done = check(sql, "check", "--sql", "good.sql", *CALL, "--workers", "2", "--json", "r.json", fresh=fresh)
         assert (done.returncode, done.stderr) == (0, "")
         [scenario] = json.loads((sql / "r.json").read_text())["scenarios"]
         runs.append((scenario["verdict"], scenario["schedules"], scenario["exhausted"]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from servers import within
+from servers import PATIENCE_S, within
 
 from harness.db import apply_script, blocking_pids, connect, is_connection_loss
 from harness.errors import TargetError, UserSqlError
@@ -105,7 +105,7 @@ def test_blocking_pids(target: EmbeddedTarget, conn: psycopg.Connection[Any]) ->
         thread = threading.Thread(target=waiter.execute, args=["SELECT * FROM t"])
         thread.start()
         try:
-            assert within(10, lambda: blocking_pids(conn, waiter_pid) == (conn.info.backend_pid,))
+            assert within(PATIENCE_S, lambda: blocking_pids(conn, waiter_pid) == (conn.info.backend_pid,))
         finally:
             conn.execute("ROLLBACK")
             thread.join()

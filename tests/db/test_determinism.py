@@ -32,14 +32,14 @@ def histories(controller: Controller, case: str, times: int) -> Counter[tuple[st
 
 @pytest.mark.parametrize("case", ALL)
 def test_one_schedule_one_history(controller: Controller, case: str) -> None:
-    found = histories(controller, case, 200 if case in MANY else 30)
+    found = histories(controller, case, 60 if case in MANY else 20)
     assert len(found) == 1, "\n\n".join("\n".join(h) for h in found)
 
 
 @pytest.mark.usefixtures("busy_machine")
 @pytest.mark.parametrize("case", ALL)
 def test_one_schedule_one_history_on_a_busy_machine(controller: Controller, case: str) -> None:
-    found = histories(controller, case, 30 if case in MANY else 12)
+    found = histories(controller, case, 20 if case in MANY else 8)
     assert len(found) == 1, "\n\n".join("\n".join(h) for h in found)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import Done, harness
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,11 +18,8 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def carried_out(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    words = shlex.split(command)[1:]
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+def carried_out(command: str, folder: Path) -> Done:
+    return harness(*shlex.split(command)[1:], cwd=folder)
 
 
 @pytest.fixture

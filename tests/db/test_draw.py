@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from commands import harness
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +18,6 @@ from harness.errors import NondeterminismError, UserSqlError
 from harness.model import Json, Scenario
 from harness.scenario import load_scenario
 
-ROOT = Path(__file__).parents[2]
 QUIET = settings(
     deadline=None,
     max_examples=300,
@@ -61,11 +59,11 @@ def shop(tmp_path: Path) -> Path:
     return path
 
 
-def found_by(cases_: st.SearchStrategy[Case], out: Path, seed: int = 0) -> tuple[Violated, Case]:
+def found_by(cases_: st.SearchStrategy[Case], out: Path) -> tuple[Violated, Case]:
     """What a failing test of somebody's would end with, and the case that Hypothesis ran last."""
     last: list[Case] = []
 
-    @hypothesis.seed(seed)
+    @hypothesis.seed(0)
     @QUIET
     @given(cases_)
     def test(case: Case) -> None:
@@ -77,29 +75,43 @@ def found_by(cases_: st.SearchStrategy[Case], out: Path, seed: int = 0) -> tuple
     return caught.value, last[-1]
 
 
-def test_a_race_is_shrunk_to_two_plain_calls_and_one_switch(shop: Path, tmp_path: Path) -> None:
-    made = system("shop", sql=[shop])
+def race_in(shop: Path) -> tuple[Violated, Case]:
     refunding = call("SELECT refund({job}, {amount})", job=JOB, amount=st.integers(1, 1000))
-    violated, case = found_by(cases(made, refunding, workers=(2, 4), calls_each=(1, 2)), tmp_path)
+    drawn = cases(system("shop", sql=[shop]), refunding, workers=(2, 4), calls_each=(1, 2))
+    return found_by(drawn, shop.parent)
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Violated, Case]:
+    """A shop, and what was found in it."""
+    shop = tmp_path_factory.mktemp("raced") / "shop.sql"
+    shop.write_text(SHOP)
+    return shop, *race_in(shop)
+
+
+def test_a_race_is_shrunk_to_two_plain_calls_and_one_switch(raced: tuple[Path, Violated, Case]) -> None:
+    _, violated, case = raced
     plain = r"\[refund\(job='j1', amount=1\)\]"
     assert re.fullmatch(rf"Case\(w1={plain}, w2={plain}, numbers=Numbers\(\{{\d+: 1\}}\)\)", repr(case))
     assert {v.check for v in violated.counterexample.violations} == {"serial_equivalence"}
     assert "again   harness replay" in str(violated)
 
 
-def test_what_was_kept_is_replayed_and_green_once_the_sql_is_right(shop: Path, tmp_path: Path) -> None:
-    made = system("shop", sql=[shop])
-    violated, _ = found_by(cases(made, call("SELECT refund({job}, 5)", job=JOB)), tmp_path)
-    replay = [sys.executable, "-m", "harness", "replay", violated.counterexample.replay]
+def test_the_same_seed_finds_the_same(raced: tuple[Path, Violated, Case]) -> None:
+    shop, violated, case = raced
+    again, same = race_in(shop)
+    assert same == case
+    assert again.counterexample.execution.schedule == violated.counterexample.execution.schedule
 
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(replay, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
-    red = run()
+def test_what_was_kept_is_replayed_and_green_once_the_sql_is_right(raced: tuple[Path, Violated, Case]) -> None:
+    shop, violated, _ = raced
+    red = harness("replay", violated.counterexample.replay)
     assert (red.returncode, red.stderr) == (1, "")
     assert "reproduced 1 of 1" in red.stdout
     shop.write_text(SHOP.replace("WHERE id = p_job;\n  IF", "WHERE id = p_job FOR UPDATE;\n  IF"))
-    green = run()
+    green = harness("replay", violated.counterexample.replay)
+    shop.write_text(SHOP)
     assert (green.returncode, green.stderr) == (0, ""), green.stdout
     assert "adapted" in green.stdout
 
@@ -114,14 +126,6 @@ def test_isolation_and_several_calls_in_one_transaction(shop: Path, tmp_path: Pa
     written = load_scenario(tmp_path / "shop_race.yaml")
     assert [s.name for s in written.workers[0].statements] == ["begin", "select", "commit"]
     assert violated.counterexample.scenario == "shop_race"
-
-
-def test_the_same_seed_finds_the_same(shop: Path, tmp_path: Path) -> None:
-    made = system("shop", sql=[shop])
-    refunding = call("SELECT refund({job}, {amount})", job=JOB, amount=st.integers(1, 1000))
-    one, other = (found_by(cases(made, refunding), tmp_path, seed=3) for _ in range(2))
-    assert one[1] == other[1]
-    assert one[0].counterexample.execution.schedule == other[0].counterexample.execution.schedule
 
 
 def test_a_set_up_that_is_drawn(shop: Path, tmp_path: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from commands import harness
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +17,6 @@ from harness.draw.refunds import ROLE, charge, refund, refunds
 from harness.errors import UsageError
 from harness.model import FAULTS
 
-ROOT = Path(__file__).parents[2]
 QUIET = settings(
     deadline=None, max_examples=200, database=None, phases=(Phase.generate, Phase.shrink), print_blob=False
 )
@@ -85,16 +83,11 @@ def test_a_fault_that_the_violation_needs_is_kept_and_replayed(shop: Path, tmp_p
     assert struck_by(execution)[0] == "crash"
     assert "stuck" in {v.check for v in violated.counterexample.violations}
     assert {e.worker for e in execution.history.events if e.worker} == {"w1", "w1_retry"}
-    replay = [sys.executable, "-m", "harness", "replay", violated.counterexample.replay]
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(replay, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-
-    red = run()
+    red = harness("replay", violated.counterexample.replay)
     assert (red.returncode, red.stderr) == (1, "")
     assert "reproduced 1 of 1" in red.stdout
     shop.write_text(SHOP.replace("v_status <> 'processing'", "v_status = 'failed'"))
-    green = run()
+    green = harness("replay", violated.counterexample.replay)
     assert (green.returncode, green.stderr) == (0, ""), green.stdout
 
 

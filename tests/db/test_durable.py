@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from servers import Child, servers_of, within
+from servers import PATIENCE_S, Child, servers_of, within
 
 from harness.errors import TargetError
 from harness.targets.account import server_account
@@ -82,7 +82,7 @@ def test_after_a_crash_it_still_ends_with_its_owner(start_child: StartChild, ope
     child = start_child(watchdog=watchdog, crashes=True)
     assert child.answers()
     child.process.kill()
-    assert within(30, lambda: not child.remains())
+    assert within(PATIENCE_S, lambda: not child.remains())
     assert not (child.folder / ".s.PGSQL.5432").exists()
     assert sweep(open_folder, server_account()) == [child.folder]
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from commands import harness
 from elsewhere import SETTINGS, TAKEN, as_, databases_of, dsn, everything, sessions_of, settle
 from rotating_front import RotatingFront
-from servers import within
+from servers import PATIENCE_S, within
 from standbys import PRIMARY, Standby
 from tls_front import TlsFront
 
@@ -53,19 +54,12 @@ def theirs() -> Iterator[EmbeddedTarget]:
         yield server
 
 
-def _harness(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=240,
-        env={**os.environ, **(env or {})}, check=False,
-    )  # fmt: skip
-
-
-def _check(folder: Path, where: str, *, lock: str = "FOR UPDATE", env: dict[str, str] | None = None) -> Any:
+def _check(folder: Path, where: str, *, lock: str = "FOR UPDATE", **environment: str) -> Any:
     file = folder / "refund.sql"
     file.write_text(REFUND.format(lock=lock))
-    return _harness(
+    return harness(
         "check", "--sql", str(file), "--call", "SELECT refund('j1')", "--workers", "2", "--target", where,
-        "--schedules", "30", "--out", str(folder / "reports"), env=env,
+        "--schedules", "30", "--out", str(folder / "reports"), **environment,
     )  # fmt: skip
 
 
@@ -82,9 +76,9 @@ def test_a_plain_role_finds_the_lost_refund_and_nothing_of_theirs_changes(
 def test_a_run_and_a_soak_change_nothing_of_theirs(theirs: EmbeddedTarget, tmp_path: Path) -> None:
     before = everything(theirs)
     where = ("--target", dsn(theirs, "supa"), "--out", str(tmp_path))
-    ran = _harness("run", "double_workers", "execute_privilege", *where, "--schedules", "20")
+    ran = harness("run", "double_workers", "execute_privilege", *where, "--schedules", "20")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    soaked = _harness("soak", "--operations", "60", "--workers", "3", "--users", "5", *where)
+    soaked = harness("soak", "--operations", "60", "--workers", "3", "--users", "5", *where)
     assert soaked.returncode == 0, soaked.stdout + soaked.stderr
     assert everything(theirs) == before
 
@@ -96,17 +90,17 @@ def test_a_killed_run_is_cleaned_up_and_nothing_else(theirs: EmbeddedTarget, tmp
          "--strategy", "random_walk", "--schedules", "100000"],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    assert within(120, lambda: len(databases_of(theirs)) >= 2)
+    assert within(PATIENCE_S, lambda: len(databases_of(theirs)) >= 2)
     with as_(theirs, "supa") as target:
         assert all(c.ok and "stays" in c.said for c in clean_server(target, dry_run=False))
         run.send_signal(signal.SIGKILL)
         run.wait()
-        assert within(60, lambda: sessions_of(theirs, "supa") == 0)  # what it had asked for is done
+        assert within(PATIENCE_S, lambda: sessions_of(theirs, "supa") == 0)  # what it had asked for is done
         left = databases_of(theirs)
         assert left
-        assert within(60, lambda: all("would be dropped" in c.said for c in clean_server(target, dry_run=True)))
+        assert within(PATIENCE_S, lambda: all("would be dropped" in c.said for c in clean_server(target, dry_run=True)))
         assert databases_of(theirs) == left
-    done = _harness("doctor", "--clean", "--target", dsn(theirs, "supa"))
+    done = harness("doctor", "--clean", "--target", dsn(theirs, "supa"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(" dropped") == len(left)
     assert databases_of(theirs) == []
@@ -157,15 +151,17 @@ def test_every_database_has_its_mark_however_early_its_maker_dies(theirs: Embedd
     for moment in (0.0, 0.01, 0.03, 0.05):
         subprocess.run([sys.executable, "-c", program, dsn(theirs, "plain"), str(moment)], cwd=ROOT, check=False)
     # The server carries out what a dead client has asked for, and nobody sees a database that is still being made.
-    assert within(60, lambda: sessions_of(theirs, "plain") == 0)
+    assert within(PATIENCE_S, lambda: sessions_of(theirs, "plain") == 0)
     with as_(theirs, "plain") as target:
-        assert within(60, lambda: not [c for c in clean_server(target, dry_run=False) if "dropped" not in c.said])
+        assert within(
+            PATIENCE_S, lambda: not [c for c in clean_server(target, dry_run=False) if "dropped" not in c.said]
+        )
     assert databases_of(theirs) == []
 
 
 def test_missing_roles_are_named_with_what_makes_them(theirs: EmbeddedTarget, tmp_path: Path) -> None:
     before = everything(theirs)
-    done = _harness("run", "double_workers", "--target", dsn(theirs, "plain"), "--out", str(tmp_path))
+    done = harness("run", "double_workers", "--target", dsn(theirs, "plain"), "--out", str(tmp_path))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert '"plain" may not take the role anon, authenticated, service_role' in done.stderr
@@ -183,7 +179,7 @@ def test_a_role_that_may_not_create_databases_learns_what_to_grant(theirs: Embed
 
 def test_a_standby_is_refused(theirs: EmbeddedTarget, tmp_path: Path) -> None:
     with Standby(theirs) as standby:
-        assert within(60, lambda: _answers(standby.dsn("theirs")))
+        assert within(PATIENCE_S, lambda: _answers(standby.dsn("theirs")))
         done = _check(tmp_path, standby.dsn("theirs"))
     assert done.returncode == 2
     assert done.stderr.endswith("is a standby, which takes no writes: name its primary\n")
@@ -233,7 +229,7 @@ def test_a_password_file_for_one_database_serves_those_to_come(
         try:
             hba.write_text(f"local all keyed scram-sha-256\n{old}")
             conn.execute("SELECT pg_reload_conf()")
-            assert within(10, lambda: _refused_without_password(theirs))
+            assert within(PATIENCE_S, lambda: _refused_without_password(theirs))
             with Databases(as_(theirs, "keyed")) as made:
                 made.clone(made.template([_script("CREATE TABLE t ()")]))
         finally:

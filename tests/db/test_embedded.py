@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from servers import Child, servers_of, within
+from servers import PATIENCE_S, Child, servers_of, within
 
 from harness.errors import TargetError
 from harness.targets import binaries as binaries_module
@@ -69,7 +69,7 @@ def test_close_leaves_nothing_and_may_be_repeated(open_folder: Path, watchdog: b
     target.close()
     conn.close()
     assert not target.folder.exists()
-    assert within(2, lambda: not servers_of(target.folder))
+    assert within(PATIENCE_S, lambda: not servers_of(target.folder))
 
 
 def test_close_ends_even_stopped_backends(open_folder: Path) -> None:
@@ -77,7 +77,7 @@ def test_close_ends_even_stopped_backends(open_folder: Path) -> None:
     with psycopg.connect(target.conninfo("postgres")) as conn:
         os.kill(conn.info.backend_pid, signal.SIGSTOP)
         target.close()
-        assert within(2, lambda: not servers_of(target.folder))
+        assert within(PATIENCE_S, lambda: not servers_of(target.folder))
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="needs root to become somebody else")
@@ -103,7 +103,7 @@ def test_after_sigkill_of_the_owner_nothing_runs_and_the_next_start_sweeps(
     child = start_child(user=None if user == "root" else user, watchdog=watchdog)
     assert child.remains()
     child.process.kill()
-    assert within(2, lambda: not child.remains())
+    assert within(PATIENCE_S, lambda: not child.remains())
     assert not (child.folder / ".s.PGSQL.5432").exists()
     assert child.folder.exists()
     if user == "root" or not AS_ROOT:
@@ -120,7 +120,7 @@ def test_a_forked_child_neither_stops_the_server_nor_keeps_it_alive(
     try:
         child.process.kill()
         child.process.wait()
-        assert within(2, lambda: not child.remains())
+        assert within(PATIENCE_S, lambda: not child.remains())
         assert sweep(open_folder, server_account()) == [child.folder]
     finally:
         os.kill(child.said["forked"], signal.SIGKILL)
@@ -174,7 +174,7 @@ def test_sweeping_ends_a_server_that_outlived_its_owner(open_folder: Path) -> No
     target = EmbeddedTarget(place=open_folder)
     target._run.disown()  # as if the owner had died, and nobody had told the server
     assert sweep(open_folder, server_account()) == [target.folder]
-    assert within(2, lambda: not servers_of(target.folder))
+    assert within(PATIENCE_S, lambda: not servers_of(target.folder))
     target.close()
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_cli import harness
+from commands import harness
 
 APART = "the read and the write are in two transactions, and no lock lasts from one to the next"
 KNOWN_BAD = {
@@ -34,8 +34,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "latest"
 
 
-def explained(path: Path, cwd: Path) -> str:
-    done = harness("explain", str(path), cwd=cwd, PATH="", COLUMNS="400")
+def explained(path: Path, cwd: Path, *, fresh: bool = False) -> str:
+    done = harness("explain", str(path), cwd=cwd, fresh=fresh, PATH="", COLUMNS="400")
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -57,7 +57,7 @@ def test_the_known_bad_scenarios_say_why(saved: Path) -> None:
 def test_what_is_saved_says_it_again(saved: Path, tmp_path: Path, name: str) -> None:
     schedule = (saved / f"{name}-1.schedule").resolve()
     text = explained(schedule, tmp_path)
-    assert text == explained(schedule.with_suffix(".history.jsonl"), tmp_path)
+    assert text == explained(schedule.with_suffix(".history.jsonl"), tmp_path, fresh=True)
     assert why(text) == KNOWN_BAD[name]
     assert "✗ one_refund_per_job: a job was refunded more than once" in text
     assert "T0 " in text

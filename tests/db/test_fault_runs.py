@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from commands import harness
 
 from harness.report.results import SCHEMA_FILE
 
 ROOT = Path(__file__).parents[2]
+FEW = ("--schedules", "10")
+"""Executions in mid-race, where a test is about cells."""
 SHIPPED = ROOT / "scenarios" / "fault_matrix.yaml"
 PAYS = """\
 -- Pays whoever asks: the status is set, and never looked at.
@@ -41,12 +42,6 @@ workers:
 faults: [all]
 expect: {violation: [one_refund_per_job, failed_means_refunded, refund_matches_charge, money_conserved]}
 """
-
-
-def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 def matrix_of(folder: Path) -> Any:
@@ -78,7 +73,7 @@ def planted(tmp_path: Path) -> Path:
 
 
 def test_every_cell_of_the_shipped_functions_is_green_and_every_fault_struck(tmp_path: Path) -> None:
-    done = harness("run", str(SHIPPED), "--schedules", "20", "--out", str(tmp_path))
+    done = harness("run", str(SHIPPED), *FEW, "--out", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     matrix = matrix_of(tmp_path)
     cells = matrix["cells"]
@@ -109,7 +104,7 @@ def test_a_refund_that_is_not_idempotent_is_red_where_its_effect_outlives_the_an
     planted: Path, tmp_path: Path
 ) -> None:
     names = "crash,lost_answer,run_on,lost_request,lost_ack,black_hole"
-    done = harness("run", str(planted), "--faults", names, "--out", str(tmp_path / "out"))
+    done = harness("run", str(planted), "--faults", names, *FEW, "--out", str(tmp_path / "out"))
     assert done.returncode == 1
     cells = [c for c in matrix_of(tmp_path / "out")["cells"] if c["worker"] == "original"]
     red = {(c["site"], c["fault"]) for c in cells if c["outcome"] == "violated"}
@@ -139,11 +134,12 @@ def test_a_refund_that_is_not_idempotent_is_red_where_its_effect_outlives_the_an
 
 def test_in_mid_race_faults_strike_the_shipped_functions_and_the_same_seed_draws_the_same(tmp_path: Path) -> None:
     drawn = []
-    for name in ("first", "second"):
+    for fresh in (False, True):
         faults = "run_on,lost_answer,black_hole,lock_timeout"
-        done = harness("run", str(SHIPPED), "--faults", faults, "--schedules", "60", "--out", str(tmp_path / name))
+        out = ("--out", str(tmp_path / str(fresh)))
+        done = harness("run", str(SHIPPED), "--faults", faults, "--schedules", "60", *out, fresh=fresh)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
-        drawn.append(matrix_of(tmp_path / name)["drawn"])
+        drawn.append(matrix_of(tmp_path / str(fresh))["drawn"])
     assert drawn[0] == drawn[1]
     assert drawn[0]["executed"] == 60
     assert all(drawn[0]["fired"].values())
@@ -179,7 +175,7 @@ def test_the_old_workers_three_calls_are_red_between_its_refund_and_its_mark(tmp
     """The bug that a retry after a fault brings about without any concurrency; documented, so the run passes."""
     path = tmp_path / "legacy.yaml"
     path.write_text(LEGACY)
-    done = harness("run", str(path), "--out", str(tmp_path / "out"))
+    done = harness("run", str(path), *FEW, "--out", str(tmp_path / "out"))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     matrix = matrix_of(tmp_path / "out")
     red = {(_point(c["site"]), c["fault"]) for c in matrix["cells"] if c["outcome"] == "violated"}
@@ -195,7 +191,7 @@ def test_the_other_variants_are_green_in_every_cell_as_their_headers_say(name: s
     path = tmp_path / "variant.yaml"
     install = f"name: variant\ninstall: [migrations, variants/{name}.sql]\norders: [[original.refund]]"
     path.write_text(SHIPPED.read_text().replace("name: fault_matrix", install))
-    harness("run", str(path), "--faults", "crash,run_on,lost_answer,cancel", "--out", str(tmp_path / "out"))
+    harness("run", str(path), "--faults", "crash,run_on,lost_answer,cancel", *FEW, "--out", str(tmp_path / "out"))
     cells = matrix_of(tmp_path / "out")["cells"]
     assert sum(c["fired"] for c in cells) > 40
     assert not [c for c in cells if c["outcome"] == "violated"]
@@ -243,10 +239,10 @@ def test_in_mid_race_an_answer_is_lost_also_of_a_call_that_has_to_wait(tmp_path:
     orders = "orders:\n  - [original.begin, original.refund, retry.begin, retry.refund: blocked]\n"
     path.write_text(f"{text}{orders}faults: [lost_answer]\n")
     drawn = []
-    for name in ("first", "second"):
-        done = harness("run", str(path), "--schedules", "36", "--out", str(tmp_path / name))
+    for fresh in (False, True):
+        done = harness("run", str(path), "--schedules", "36", "--out", str(tmp_path / str(fresh)), fresh=fresh)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
-        drawn.append(matrix_of(tmp_path / name)["drawn"])
+        drawn.append(matrix_of(tmp_path / str(fresh))["drawn"])
     assert drawn[0] == drawn[1]
     assert drawn[0]["fired"] == {"lost_answer": drawn[0]["executed"]}
     assert {(p["worker"], p["site"]) for p in drawn[0]["places"]} == {

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
+from commands import harness
 
 SWEEPER = """\
 CREATE TABLE accounts (id int PRIMARY KEY, balance int NOT NULL);
@@ -58,12 +55,6 @@ workers:
 orders: [exhaustive]
 invariants: [paid.sql]
 """
-
-
-def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 def result_of(folder: Path) -> Any:

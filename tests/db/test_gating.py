@@ -117,7 +117,8 @@ class Held:
 
     def arrived(self, turn: int) -> None:
         """Waits until the worker stands at its gate number ``turn`` (from 1)."""
-        for _ in range(5000):
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
             if (
                 self._controller.execute(
                     "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted AND locktype = 'advisory'",
@@ -141,7 +142,7 @@ class Held:
         return self.ended()
 
     def ended(self) -> Shown:
-        return self._running.result(timeout=20)
+        return self._running.result(timeout=120)
 
     def close(self) -> None:
         self._executor.shutdown()

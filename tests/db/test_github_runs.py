@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import Done, harness
 
-ROOT = Path(__file__).parents[2]
 REFUND = """\
 CREATE TABLE jobs (id text PRIMARY KEY, status text NOT NULL);
 CREATE TABLE balances (id int PRIMARY KEY, balance int NOT NULL);
@@ -24,18 +21,10 @@ END $$;
 """
 
 
-def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def check(folder: Path, **environment: str) -> Done:
     (folder / "refund.sql").write_text(REFUND)
     calls = ["--call", "SELECT refund('j1')", "--workers", "2", "--save", "refund.yaml", "--json", "r.json"]
-    return subprocess.run(
-        [sys.executable, "-m", "harness", "check", "--sql", "refund.sql", *calls],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    return harness("check", "--sql", "refund.sql", *calls, cwd=folder, **environment)
 
 
 def test_a_double_refund_is_on_the_page_of_the_job(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from servers import PATIENCE_S, within
 
 from harness.targets.places import runs_place
 
@@ -75,11 +76,8 @@ class Run:
     def left(self) -> list[psutil.Process]:
         return [p for p in self.family.values() if _lives(p)]
 
-    def await_nothing_left(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while self.left() and time.monotonic() < end:
-            time.sleep(0.01)
-        assert self.left() == []
+    def await_nothing_left(self) -> None:
+        assert within(PATIENCE_S, lambda: not self.left()), self.left()
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -112,7 +110,7 @@ def test_sigkill_at_any_moment_leaves_no_process_and_no_socket(started: Run, mom
     folders = started.run_folders()
     started.process.kill()
     started.process.wait()
-    started.await_nothing_left(2.0)
+    started.await_nothing_left()
     assert sockets(folders) == []
 
 
@@ -120,7 +118,7 @@ def test_the_folder_of_a_killed_run_is_swept_by_the_next(started: Run, tmp_path:
     folders = started.server_is_up()
     started.process.kill()
     started.process.wait()
-    started.await_nothing_left(2.0)
+    started.await_nothing_left()
     subprocess.run(
         [sys.executable, "-m", "harness", "run", "-q", "--out", str(tmp_path), "scenarios/legacy_double_refund.yaml"],
         cwd=ROOT,
@@ -135,10 +133,10 @@ def test_the_folder_of_a_killed_run_is_swept_by_the_next(started: Run, tmp_path:
 def test_a_polite_end_leaves_nothing_at_all(started: Run, number: signal.Signals, code: int, said: str) -> None:
     folders = started.server_is_up()
     started.process.send_signal(number)
-    _, errors = started.process.communicate(timeout=60)
+    _, errors = started.process.communicate(timeout=PATIENCE_S)
     assert started.process.returncode == code
     assert errors == (f"harness: {said}\n" if said else "")
-    started.await_nothing_left(2.0)
+    started.await_nothing_left()
     assert [f for f in folders if f.exists()] == []
 
 

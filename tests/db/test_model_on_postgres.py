@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import harness
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_cli import harness
 
 from harness.campaign import Options, Silent, run_campaign
 from harness.checks.model import ledger_model

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import harness
 from small_mutants import SLOW, TAKE, UNLOCKED, write_mutant, write_system
 
 from harness.driver.pool import WorkerPool
@@ -19,8 +17,6 @@ from harness.mutants.trial import NOT_REACHED, Limits, alone, attempt
 from harness.mutation import BASELINES, Mutant, MutantResult, MutationRun, SettingResult, Trial
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -188,21 +184,9 @@ def test_a_run_comes_in_order_and_does_not_depend_on_jobs(system: Path, target: 
 # ------------------------------------------------------------------------------------------------ the command
 
 
-def harness(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-
-
 def test_all_killed_is_0_and_a_kill_replays(system: Path) -> None:
     write_mutant(system, "unlocked", SLOW)
-    done = harness(system, "mutants", ".", "--json", "m.json")
+    done = harness("mutants", ".", "--json", "m.json", cwd=system, fresh=True)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0].endswith("(embedded) · 1 mutant in 1 setting")
@@ -216,22 +200,22 @@ def test_all_killed_is_0_and_a_kill_replays(system: Path) -> None:
     ]  # fmt: skip
     assert (latest / "mutants.png").read_bytes().startswith(b"\x89PNG")
     [again] = [line for line in lines if line.startswith("again")]
-    replayed = harness(system, *again.split("harness ", 1)[1].split("   (")[0].split())
+    replayed = harness(*again.split("harness ", 1)[1].split("   (")[0].split(), cwd=system)
     assert replayed.returncode == 1, replayed.stderr
     assert "reproduced 1 of 1" in replayed.stdout
 
 
 def test_a_survivor_a_red_setting_and_no_time(system: Path) -> None:
     write_mutant(system, "same", TAKE)
-    done = harness(system, "mutants", "same.sql", "--strategy", "auto")
+    done = harness("mutants", "same.sql", "--strategy", "auto", cwd=system)
     assert done.returncode == 1
     assert "✗ same SURVIVED auto: never_negative held in " in done.stdout
     write_mutant(system, "unlocked", UNLOCKED, setting="broken")
-    done = harness(system, "mutants", "unlocked.sql", "--strategy", "auto", "-q")
+    done = harness("mutants", "unlocked.sql", "--strategy", "auto", "-q", cwd=system)
     assert done.returncode == 1
     assert done.stdout.startswith("✗ broken: the setting itself is broken: ")
     assert "1 setting broken without any mutant: the score means nothing; 1 of 1 mutant killed" in done.stdout
-    done = harness(system, "mutants", "unlocked.sql", "--budget", "0")
+    done = harness("mutants", "unlocked.sql", "--budget", "0", cwd=system)
     assert done.returncode == 3
     assert "not reached within the budget" in done.stdout
 
@@ -250,7 +234,7 @@ def test_a_survivor_a_red_setting_and_no_time(system: Path) -> None:
 )
 def test_bad_usage_is_2_and_one_line(system: Path, arguments: tuple[str, ...], message: str) -> None:
     write_mutant(system, "bad", UNLOCKED, trips="nothing")
-    done = harness(system, "mutants", *arguments)
+    done = harness("mutants", *arguments, cwd=system)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"harness: {message}")
     assert done.stderr.count("\n") == 1
@@ -259,8 +243,8 @@ def test_bad_usage_is_2_and_one_line(system: Path, arguments: tuple[str, ...], m
 
 def test_mutants_of_somebodys_own_function(system: Path) -> None:
     done = harness(
-        system, "mutants", "--sql", "settings/tables.sql", "--sql", "settings/take.sql", "--call", "SELECT take()",
-        "--invariant", "never_negative=@settings/never_negative.sql", "--json", "m.json",
+        "mutants", "--sql", "settings/tables.sql", "--sql", "settings/take.sql", "--call", "SELECT take()",
+        "--invariant", "never_negative=@settings/never_negative.sql", "--json", "m.json", cwd=system,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "")
     found = json.loads((system / "m.json").read_text())

@@ -12,12 +12,11 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from servers import within
+from servers import PATIENCE_S, within
 
 from harness.driver.pool import WorkerPool, WorkerProcess
 from harness.targets.embedded import EmbeddedTarget
 
-BOUND_S = 5.0
 CONTROLLER = """
 import json, os, signal, sys
 from harness.driver.pool import WorkerPool
@@ -50,7 +49,7 @@ def lives(pid: int) -> bool:
 
 def gone(*pids: int) -> bool:
     """Whether they are gone, or go within the bound."""
-    return within(BOUND_S, lambda: not any(lives(pid) for pid in pids))
+    return within(PATIENCE_S, lambda: not any(lives(pid) for pid in pids))
 
 
 def begin(worker: WorkerProcess, target: EmbeddedTarget) -> None:
@@ -80,7 +79,7 @@ def test_killed_workers_leave_no_zombies(pool: WorkerPool) -> None:
     assert nursery is not None
     for _ in range(5):
         pool.take(1)[0].kill()
-    assert within(BOUND_S, lambda: nursery.children() == [])
+    assert within(PATIENCE_S, lambda: nursery.children() == [])
 
 
 @pytest.mark.parametrize("busy", ["idle", "in a statement", "stopped backend", "large statement to a stopped backend"])
@@ -96,7 +95,7 @@ def test_a_worker_leaves_when_the_controllers_end_closes(pool: WorkerPool, targe
     worker.alive = False
     assert gone(worker.pid)
     if "stopped" in busy:  # it was set going again
-        assert within(BOUND_S, lambda: not lives(worker.backend) or running(worker.backend))
+        assert within(PATIENCE_S, lambda: not lives(worker.backend) or running(worker.backend))
 
 
 def running(pid: int) -> bool:
@@ -112,7 +111,7 @@ def test_a_statement_goes_on_when_only_its_worker_is_killed(pool: WorkerPool, ta
     worker.send({"do": "run", "sql": "SELECT pg_sleep(600)"})
     with psycopg.connect(target.conninfo("postgres"), autocommit=True) as conn:
         asleep = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
-        assert within(BOUND_S, lambda: conn.execute(asleep, [worker.backend]).fetchone() is not None)
+        assert within(PATIENCE_S, lambda: conn.execute(asleep, [worker.backend]).fetchone() is not None)
         worker.kill()
         assert gone(worker.pid)
         assert conn.execute(asleep, [worker.backend]).fetchone() is not None

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import harness
 
 from harness.cli.rebuilding import rebuild
 from harness.errors import UsageError
 from harness.report.saved import read_run
 
-ROOT = Path(__file__).parents[2]
 EVERYTHING = """\
 version: 1
 name: everything
@@ -36,19 +33,6 @@ CREATE FUNCTION odd() RETURNS json LANGUAGE sql IMMUTABLE AS
 $$ SELECT '{"lone": "\\ud800", "markup": "<b>&amp;</b>", "huge": 1e400, "escape": "\\u001b[31m"}'::json $$;
 """
 ONCE = "SELECT amount, count(*) FROM paid GROUP BY amount HAVING count(*) > 1\n"
-
-
-def harness(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", *arguments]
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +69,7 @@ def test_made_again_in_a_copy_it_is_the_same_byte_by_byte(run: Path, tmp_path: P
     for path in folder.iterdir():
         if path.suffix in (".html", ".png", ".json"):
             path.unlink()
-    done = harness("report", str(folder), "--junit", "j.xml", "--json", "r.json", cwd=tmp_path)
+    done = harness("report", str(folder), "--junit", "j.xml", "--json", "r.json", cwd=tmp_path, fresh=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert contents(folder) == before
     assert len([name for name in before if name.endswith(".png")]) >= 2, "a counterexample, and the matrix"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from servers import servers_of, within
+from commands import harness
+from servers import PATIENCE_S, servers_of, within
 from test_killed_runs import Run
 
 from harness.campaign import Options
@@ -233,12 +233,6 @@ def test_what_a_procedure_has_committed_in_mid_statement_is_there(
     assert struck.execution.history.closing == {"account": ({"id": 1, "balance": 4012},)}
 
 
-def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-
 def test_the_matrix_of_a_table_that_recovery_empties_is_red_and_replays(target: EmbeddedTarget, tmp_path: Path) -> None:
     (tmp_path / "marks.sql").write_text("CREATE UNLOGGED TABLE account (id int PRIMARY KEY, balance int NOT NULL);")
     (tmp_path / "marks.yaml").write_text(MARKS)
@@ -275,8 +269,8 @@ def test_a_run_that_is_killed_among_crashes_leaves_nothing(tmp_path: Path) -> No
     run.watch(0.5)
     run.process.kill()
     run.process.communicate()
-    run.await_nothing_left(30.0)
-    assert within(30, lambda: not any(servers_of(folder) for folder in folders))
+    run.await_nothing_left()
+    assert within(PATIENCE_S, lambda: not any(servers_of(folder) for folder in folders))
     place = runs_place()
     assert {folder.parent for folder in folders} == {place}
     sweep(place, server_account())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import harness
 
 from harness.api import assert_no_violation
 from harness.campaign import Options, Silent
@@ -295,9 +294,3 @@ def test_python_tests_run_cases_as_well(monkeypatch: pytest.MonkeyPatch, tmp_pat
     path.write_text(KNOWN_BAD.split("expect: {violation")[0])
     with pytest.raises(AssertionError, match=r"harness replay .*known_bad-anon_refund.schedule"):
         assert_no_violation(path)
-
-
-def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )

@@ -47,7 +47,7 @@ def test_sigkill_at_any_moment_leaves_no_process_and_no_socket(soaking: Run, mom
     folders = soaking.run_folders()
     soaking.process.kill()
     soaking.process.wait()
-    soaking.await_nothing_left(10.0)
+    soaking.await_nothing_left()
     assert sockets(folders) == []
 
 
@@ -64,7 +64,7 @@ def test_a_polite_end_leaves_nothing_at_all(
     _, errors = soaking.process.communicate(timeout=120)
     assert soaking.process.returncode == code
     assert errors == (f"harness: {said}\n" if said else "")
-    soaking.await_nothing_left(10.0)
+    soaking.await_nothing_left()
     assert [f for f in folders if f.exists()] == []
     assert list((tmp_path / "reports").iterdir()) == []
 

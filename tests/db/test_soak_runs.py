@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from commands import harness
 from soak_mutants import never_ends, other_tables, refuses_all, says_so_and_does_not, wide_race
 
 from harness.db import connect
@@ -62,13 +61,6 @@ def run(
     return soak(options, target, folder, ear or Ear())
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300,
-        env=os.environ | {"PYTHONIOENCODING": "utf-8"}, check=False,
-    )  # fmt: skip
-
-
 def databases_of(target: EmbeddedTarget) -> set[str]:
     with psycopg.connect(target.conninfo("postgres"), autocommit=True) as conn:
         return {name for (name,) in conn.execute("SELECT datname FROM pg_database")}
@@ -112,10 +104,10 @@ def test_a_planted_race_is_found_handed_over_and_reproduced(target: EmbeddedTarg
     assert first.handed_over.replay
     assert 0 < len(ear.handed) <= 3
 
-    replayed = command("replay", first.handed_over.replay)
+    replayed = harness("replay", first.handed_over.replay)
     assert replayed.returncode == 1, replayed.stderr
     assert "reproduced 1 of 1" in replayed.stdout
-    again = command("run", first.handed_over.scenario, "--out", str(tmp_path / "again"))
+    again = harness("run", first.handed_over.scenario, "--out", str(tmp_path / "again"))
     assert again.returncode == 1, again.stderr
 
 
@@ -261,7 +253,7 @@ def test_the_command_leaves_its_reports_and_nothing_on_a_server_of_somebody_else
 ) -> None:
     before = databases_of(target)
     dsn = f"postgresql://postgres@/postgres?host={target.folder}&port=5432"
-    done = command(
+    done = harness(
         "soak", "--operations", "200", "--workers", "3", "--users", "5", "--target", dsn, "--faults", "kill,cancel",
         "--out", str(tmp_path), "--json", str(tmp_path / "mine.json"),
     )  # fmt: skip
@@ -277,7 +269,7 @@ def test_the_command_leaves_its_reports_and_nothing_on_a_server_of_somebody_else
 
 
 def test_the_command_says_that_a_finding_was_reproduced(tmp_path: Path) -> None:
-    done = command(
+    done = harness(
         "soak",
         "--operations",
         "2000",
@@ -287,6 +279,7 @@ def test_the_command_says_that_a_finding_was_reproduced(tmp_path: Path) -> None:
         str(wide_race(tmp_path)),
         "--out",
         str(tmp_path / "r"),
+        fresh=True,
     )
     assert done.returncode == 1, done.stderr
     assert "reproduced as a schedule: harness replay " in done.stdout
@@ -302,7 +295,7 @@ def test_the_command_says_that_a_finding_was_reproduced(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_told_in_a_line_and_leave_no_folder(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
-    done = command("soak", *arguments, "--out", str(tmp_path / "r"))
+    done = harness("soak", *arguments, "--out", str(tmp_path / "r"))
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1

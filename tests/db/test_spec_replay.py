@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import harness
 from spec_runs import printed
 
 from harness.scenario import load_scenario
@@ -36,17 +35,6 @@ retry.refund | original.mark retry.refund
 original.mark | original.mark retry.mark
 retry.mark | retry.mark
 """
-
-
-def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
 
 
 def test_the_double_refund_is_seen_by_whoever_runs_the_spec(

@@ -55,7 +55,7 @@ def test_a_wheel_runs_the_shipped_scenarios_from_an_empty_folder(tmp_path: Path)
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert again.returncode == 1, again.stderr

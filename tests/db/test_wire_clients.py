@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 from harness.targets.embedded import EmbeddedTarget
 from harness.wire import BlackHole, Delay, Drop, End, LoseAnswer, Proxy, Side, Trigger, What
 
-BOUND_S = 60.0
+BOUND_S = 120.0
 Connection = psycopg.Connection[Any]
 NewDatabase = Callable[..., Connection]
 

@@ -4,12 +4,11 @@ fails."""
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from commands import harness
+
 LATE = """\
 version: 1
 name: late
@@ -39,12 +38,6 @@ orders:
   - order: [a.begin, a.refund, a.commit: black_hole, b.begin, b.refund: blocked, a.!terminate, b.commit]
     expect: {b: {refunded: true}}
 """
-
-
-def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 def result_of(folder: Path) -> Any:

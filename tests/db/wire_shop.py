@@ -19,7 +19,7 @@ from harness.wire import Side, Trigger
 SQL = Path(__file__).parents[2] / "sql"
 MIGRATIONS = sorted((SQL / "migrations").glob("*.sql"))
 ALICE, JOB = "a0000000-0000-0000-0000-000000000001", "charged"
-BOUND_S = 60.0
+BOUND_S = 120.0
 
 REFUNDED = {"success": True, "refunded": True, "job_id": JOB, "amount": 1000, "new_balance": 5000}
 ALREADY = {"success": False, "refunded": False, "job_id": JOB, "error": "Job already failed and refunded"}

@@ -37,9 +37,9 @@ COMBINATIONS = {
 def test_the_shipped_functions_at_every_isolation_level(name: str, level: str, campaign: RunCampaign) -> None:
     setup, workers = COMBINATIONS[name]
     isolated = {w: {**spec, "isolation": level} for w, spec in workers.items()}
-    search = {"strategy": "random_walk", "schedules": 40}
+    search = {"strategy": "random_walk", "schedules": 25}
     result = campaign({"setup": setup, "workers": isolated, "invariants": ["ledger"], "orders": [search]})
-    assert (result.verdict, result.schedules) == (Verdict.PASS, 40), words(result)
+    assert (result.verdict, result.schedules) == (Verdict.PASS, 25), words(result)
     assert not [n for c in result.checks for n in c.notes]
 
 
@@ -73,7 +73,7 @@ DESPITE: dict[str, dict[str, Any]] = {
         "setup": ONE_JOB, "workers": {"a": {**SAVEPOINT, "keep_going": True}, "b": RETRIED["b"]},
         "invariants": ["ledger"]},
     "a worker that goes on after a failed transaction": {
-        "setup": TWO_JOBS, "invariants": ["ledger"], "orders": [{"strategy": "auto", "schedules": 300}],
+        "setup": TWO_JOBS, "invariants": ["ledger"], "orders": [{"strategy": "auto", "schedules": 120}],
         "workers": {
             "a": {**autocommit("BEGIN", refund(), "SELECT 1/0", "COMMIT", refund()), "keep_going": True},
             "b": BOTH_JOBS["b"]}},
@@ -87,7 +87,7 @@ DESPITE: dict[str, dict[str, Any]] = {
         "workers": {
             "a": autocommit("BEGIN", refund(), "COMMIT"),
             "b": {"statements": [
-                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = current_database() "
+                "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE datname = current_database() "
                 "AND state = 'idle in transaction'", "UPDATE story_jobs SET payload = '{}' WHERE job_id = :'j1'"]},
         }},
 }  # fmt: skip

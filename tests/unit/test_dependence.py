@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from clauses import CLAUSES, Clause, relation
+from examples import examples
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from simulated import Simulation, System
@@ -32,14 +33,14 @@ EFFECTS = st.builds(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(EFFECTS, EFFECTS)
 def test_it_is_the_sum_of_its_clauses_and_symmetric(a: Effect, b: Effect) -> None:
     assert dependent(a, b) == dependent(b, a) == relation()(a, b)
     assert dependent(a, a)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(EFFECTS, EFFECTS, EFFECTS)
 def test_a_union_depends_on_whatever_one_of_the_two_depends_on(a: Effect, b: Effect, other: Effect) -> None:
     assert dependent(union(a, b), other) >= (dependent(a, other) or dependent(b, other))
@@ -84,7 +85,7 @@ def clashes(system: System, picks: Sequence[int], relation: Clause) -> bool:
 PICKS = st.lists(st.integers(0, 2), min_size=12, max_size=12)
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(systems(), PICKS)
 def test_independent_turns_commute(system: System, picks: list[int]) -> None:
     """They lead to the same state in both orders, and do in second place what they do in first."""

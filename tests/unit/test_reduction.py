@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 from clauses import relation
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulated import System
@@ -18,7 +19,7 @@ from harness.strategies.exhaustive import Exhaustive
 from harness.strategies.preemption_bounded import PreemptionBounded
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(systems())
 def test_the_reduced_search_misses_nothing(system: System) -> None:
     """Measured over 3,000 systems drawn like this, small and full of conflicts: 122,134 executions for 438,697 orders
@@ -32,7 +33,7 @@ def test_the_reduced_search_misses_nothing(system: System) -> None:
     assert not search.start()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(systems(), st.integers(0, 1000))
 def test_nor_does_auto_when_it_is_exhausted(system: System, seed: int) -> None:
     expected, _ = all_outcomes(system)
@@ -42,7 +43,7 @@ def test_nor_does_auto_when_it_is_exhausted(system: System, seed: int) -> None:
     assert found == expected
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(systems(workers=2))
 def test_without_independence_it_executes_every_order_once(system: System) -> None:
     _, count = all_outcomes(system)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise, permutations
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from simulated import Op, Simulation, System, Transaction
 from simulated_runs import all_outcomes, execute
@@ -43,7 +44,7 @@ def preemptions(order: Sequence[str], system: System) -> int:
 # ------------------------------------------------------------------------------------------------ preemption bounded
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(systems(workers=2))
 def test_a_bounded_search_executes_every_order_within_its_bound_fewest_switches_first(system: System) -> None:
     _, everything = explored(PreemptionBounded(most=100), system)
@@ -152,7 +153,7 @@ def forgetfully(search: Exhaustive, system: System, *, turns: int, waits: bool =
     return outcomes, firsts
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(systems())
 def test_what_a_turn_turns_out_to_do_when_it_comes_again_is_reckoned_with(system: System) -> None:
     """The very first turn is seen to touch nothing, at first. Once it has been repeated nothing is missing."""
