@@ -22,6 +22,7 @@ from harness.driver.faults import Faults
 from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.holdings import Holdings
 from harness.driver.locks import Locks
+from harness.driver.looks import FIRST_LOOK_S, LAST_LOOK_S, Looks
 from harness.driver.moments import Moments
 from harness.driver.network import Network
 from harness.driver.observer import LedgerLockedError, Observer
@@ -47,10 +48,6 @@ from harness.model import (
 )
 from harness.strategies.protocol import Strategy, arms_of
 
-FIRST_LOOK_S = 0.0005
-"""A statement that has been silent for so long may be blocked: ask the server."""
-LAST_LOOK_S = 0.02
-"""The longest pause between two looks."""
 STEP_BOUND_S = 30.0
 """How long one step may take before the harness gives up on the execution."""
 
@@ -66,11 +63,12 @@ class Running:
         observer: Observer,
         gatekeeper: Gatekeeper | None,
         splicer: Splicer,
+        looks: Looks,
         owned: bool,
         plan: Plan,
         crash: Crash | None,
     ) -> None:
-        self.observer, self.owned, self.plan = observer, owned, plan
+        self.observer, self.owned, self.plan, self.looks = observer, owned, plan, looks
         assert plan.points is None or gatekeeper is not None
         self.recorder = Recorder(plan.names)
         for name, sql in plan.setup:
@@ -200,7 +198,12 @@ class Running:
         frozen = [] if choice.action.crashes else self.locks.freeze(client)  # stopped, they could not end
         try:
             self._act(client, choice.action, ahead)
-            self._settle(frozen)
+            others = [c for c in (*self.clients, *self.locks.orphans) if c is not client and c.begun]
+            expects = choice.action is Action.RUN and not client.process.pending
+            first = self.looks.first(client, others, self.effects) if expects else FIRST_LOOK_S
+            self._settle(frozen, first)
+            if client.state is State.BLOCKED:
+                self.looks.learn(client, others)
             for i, waiting in enumerate(frozen):
                 self.locks.await_checks(stopped=frozen[i:])
                 self.locks.thaw(waiting)
@@ -289,10 +292,11 @@ class Running:
 
     # ------------------------------------------------------------------------------------------------- waiting
 
-    def _settle(self, frozen: Sequence[Client] = ()) -> None:
-        """Wait until every worker has answered, ended or is blocked behind another one."""
+    def _settle(self, frozen: Sequence[Client] = (), first: float = FIRST_LOOK_S) -> None:
+        """Wait until every worker has answered, ended or is blocked behind another one. ``first``: seconds of silence
+        before the first look whether it is."""
         deadline = time.monotonic() + STEP_BOUND_S
-        pause = 0.0 if any(c.woken for c in self.clients) else FIRST_LOOK_S  # it may wait again already
+        pause = 0.0 if any(c.woken for c in self.clients) else first  # it may wait again already
         while True:
             running = [c for c in self.clients if c.state is State.RUNNING]
             if not running:
