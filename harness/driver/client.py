@@ -60,6 +60,8 @@ class Client:
     """Those that must have ended before it begins."""
     struck: bool = False
     """A fault found something to strike."""
+    along: int = 0
+    """So many of its next statements it has already been given, and sends them by itself."""
 
     @property
     def name(self) -> str:

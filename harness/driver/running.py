@@ -11,6 +11,7 @@ import select
 import time
 from collections.abc import Callable, Sequence
 
+from harness.driver.along import along
 from harness.driver.answers import Answers
 from harness.driver.casting import cast, recast
 from harness.driver.client import Client, State
@@ -239,14 +240,21 @@ class Running:
             return
         statement = client.statement
         self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
+        if client.along:
+            client.along -= 1
+            return
         timer = self.timers.of(client)
         if timer is None:
-            client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
+            following = along(client, self.plan, ahead) if alone else []
+            client.along = len(following)
+            client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql, "then": following})
         else:
             timed = {"opens": statement.opens, "setting": timer.value, "ms": self.timers.ms}
             client.process.send({"do": "time", "sql": statement.sql, **timed})
 
     def _finish(self, seed: int) -> Execution:
+        if (other := next((c for c in self.clients if c.along), None)) is not None:
+            raise DriverError(f"{other.name} was promised to go on, and has")
         waiting = [c for c in self.clients if c.state is State.BLOCKED]
         alive = [c for c in self.clients if c.state is not State.DEAD]
         liveness = Liveness(

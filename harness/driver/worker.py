@@ -75,6 +75,8 @@ class _Worker:
         """Number of the server's process."""
         self.waits: list[Message] = []
         """What the server has said of waits for locks, and the controller has not been told yet."""
+        self.halted = False
+        """Of the statements that came along with the last one no more are to be sent."""
 
     def do_begin(
         self,
@@ -102,9 +104,21 @@ class _Worker:
         self.gated = gated
         self.wire.send({**reply, "turn": self.turn})
 
-    def do_run(self, sql: str) -> None:
-        """Send one statement and report its result; before that, every gate that it reaches."""
-        self._reply(self._run(sql))
+    def do_run(self, sql: str, then: Sequence[str] = ()) -> None:
+        """Send one statement and report its result; before that, every gate that it reaches. ``then``: the next ones to
+        send, each with a report of its own, as long as nothing fails and nobody says `halt`."""
+        self.halted = False
+        reply = self._run(sql)
+        self._reply(reply)
+        for following in then:
+            if "ok" not in reply or self._told_to_halt():
+                break
+            reply = self._run(following)
+            self._reply(reply)
+
+    def do_halt(self) -> None:
+        """Send no more of the statements that came along with the last one."""
+        self.halted = True
 
     def do_time(self, sql: str, opens: bool, setting: str, ms: int) -> None:
         """The same with a timeout for this one statement, in the transaction in hand or one that it ``opens``. The
@@ -316,13 +330,23 @@ class _Worker:
         message = self.wire.receive()
         if message is None:
             self.leave()
-        if (do := message.pop("do")) in ("reset", "lend"):
+        if (do := message.pop("do")) in ("reset", "lend", "halt"):
             getattr(self, f"do_{do}")(**message)
             return
         assert do == "ping", do
         self.asked = message["number"]
         with contextlib.suppress(psycopg.OperationalError):
             c.consume_input()
+
+    def _told_to_halt(self) -> bool:
+        """Between two statements: what the controller has said by now is done first. Behind a `halt` that may be the
+        next statement already, which is to wait for its turn."""
+        while not self.halted and (self.wire.pending or select.select([self.wire], [], [], 0)[0]):
+            message = self.wire.receive()
+            if message is None:
+                self.leave()
+            getattr(self, "do_" + message.pop("do"))(**message)
+        return self.halted
 
     def _answer_ping(self) -> None:
         """Everything that was read has been gone through, and passed on where it was a gate. (libpq goes no further
