@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from harness.driver.along import along
 from harness.driver.answers import Answers
-from harness.driver.casting import cast, recast
+from harness.driver.casting import call_up, cast, recast, send_away
 from harness.driver.client import Client, State
 from harness.driver.crashes import Crash, Crashes
 from harness.driver.deadlocks import Deadlocks
@@ -72,9 +72,14 @@ class Running:
         self.observer, self.owned, self.plan, self.looks = observer, owned, plan, looks
         assert plan.points is None or gatekeeper is not None
         self.recorder = Recorder(plan.names)
-        for name, sql in plan.setup:
-            observer.run(sql, name)
-        self.opening = self._read_ledger()
+        called = call_up(plan, pool, conninfo, owned=owned)
+        try:
+            for name, sql in plan.setup:
+                observer.run(sql, name)
+            self.opening = self._read_ledger()
+        except BaseException:
+            send_away(called)
+            raise
         self.latest = self.opening
         self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
         self.doors = Doors(gatekeeper, plan.points, self.clients)
@@ -346,6 +351,10 @@ class Running:
         return self.recorder.ledger(self.observer.read(self.plan.state, self.plan.names.values))
 
     def _note_ledger(self) -> None:
+        if all(c.over for c in self.clients) and not self.locks.orphans:  # the end: what will be asked then comes along
+            self.observer.foresee_locks(c.backend for c in self.clients if c.state is not State.DEAD)
+            if self.plan.after is not None:
+                self.observer.foresee_reading(self.plan.after, self.plan.names.values)
         try:
             now = self._read_ledger()
         except LedgerLockedError:  # a worker holds ACCESS EXCLUSIVE: what was committed will be seen later

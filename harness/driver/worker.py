@@ -211,6 +211,7 @@ class _Worker:
 
     def _reply(self, reply: Message) -> None:
         self._tell({**reply, **self.last_words} if "lost" in reply else reply)
+        self.wire.flush()
         self._answer_ping()
 
     def _timed(self, sql: str, opens: bool, setting: str, ms: int) -> Message:
@@ -256,10 +257,11 @@ class _Worker:
             self._tell({"gate": turn, "site": site})
 
     def _tell(self, message: Message) -> None:
-        """Send a message, and with it what has been heard of waits."""
+        """Send a message, and with it what has been heard of waits: not later than when there is nothing more to read
+        of what the server has said."""
         if self.waits:
             message["waits"], self.waits = self.waits, []
-        self.wire.send(message)
+        self.wire.later(message)
 
     def _disconnect(self) -> None:
         if self.connection is not None:
@@ -313,6 +315,7 @@ class _Worker:
         if self.wire.pending:  # it came in one piece with what was received last, so the socket will not tell of it
             self._note_ping(c)
             return
+        self.wire.flush()
         control = self.wire.fileno()
         ready, _, _ = select.select([c.socket, control], writing, [])
         if control in ready and not self.wire.sock.recv(1, socket.MSG_PEEK):
@@ -353,6 +356,7 @@ class _Worker:
         than the end of a result that nobody has taken yet: so not sooner than it is busy again.)"""
         if self.asked:
             self._tell({"pong": self.asked})
+            self.wire.flush()
             self.asked = 0
 
 
