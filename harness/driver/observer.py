@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -260,8 +261,14 @@ class Observer:
                 for name, (_, parameters) in zip(names, questions, strict=True):
                     connection.send_query_prepared(name, [p.encode() for p in parameters])
                 connection.pipeline_sync()
-                results = []
-                while (result := connection.get_result()) is None or result.status != pq.ExecStatus.PIPELINE_SYNC:
+                results: list[abc.PGresult] = []
+                while True:
+                    while connection.is_busy():  # not by waiting inside libpq, or other threads would wait along
+                        select.select([connection.socket], [], [])
+                        connection.consume_input()
+                    result = connection.get_result()
+                    if result is not None and result.status == pq.ExecStatus.PIPELINE_SYNC:
+                        break
                     if result is not None:
                         results.append(result)
                     elif connection.status != pq.ConnStatus.OK:
