@@ -10,7 +10,8 @@ from harness.driver.effects import Effects
 FIRST_LOOK_S = 0.0005
 """A statement that may wait for another worker, and has been silent for so long: ask."""
 SOON_S = 0.0002
-"""The same of one that did wait the last time, when the others stood where they stand now."""
+"""The same of one that did wait the last time, when the others stood where they stand now; and of one that has just
+been set free, which may wait for the next one already."""
 LAST_LOOK_S = 0.02
 """The longest pause between two looks; and before the first, where nothing that is known speaks for a wait."""
 

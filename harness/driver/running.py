@@ -23,7 +23,7 @@ from harness.driver.faults import Faults
 from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.holdings import Holdings
 from harness.driver.locks import Locks
-from harness.driver.looks import FIRST_LOOK_S, LAST_LOOK_S, Looks
+from harness.driver.looks import FIRST_LOOK_S, LAST_LOOK_S, SOON_S, Looks
 from harness.driver.moments import Moments
 from harness.driver.network import Network
 from harness.driver.observer import LedgerLockedError, Observer
@@ -309,12 +309,12 @@ class Running:
         """Wait until every worker has answered, ended or is blocked behind another one. ``first``: seconds of silence
         before the first look whether it is."""
         deadline = time.monotonic() + STEP_BOUND_S
-        pause = 0.0 if any(c.woken for c in self.clients) else first  # it may wait again already
+        pause = min(first, SOON_S) if any(c.woken for c in self.clients) else first  # it may wait again already
         while True:
             running = [c for c in self.clients if c.state is State.RUNNING]
             if not running:
                 if self.waiting.wake(frozen):
-                    pause = 0.0
+                    pause = SOON_S
                     continue
                 return
             # Only those that run: an answer of a blocked one, set free by this very step, may come in before the
