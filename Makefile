@@ -10,7 +10,7 @@ VERSIONS := 14.23 15.19 16.15 17.11 18.6
 # Tests start hundreds of interpreters, and each would compile everything anew where this is set: empty is not set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test browser versions container mutants specs crowds anew faults lint types bench sample pictures clean
+.PHONY: run test browser versions container mutants specs crowds anew faults lint types bench figures sample pictures clean
 
 run: $(STAMP)
 	$(BIN)/harness run
@@ -58,7 +58,12 @@ faults: $(STAMP)
 	$(BIN)/harness run fault_matrix --faults all --schedules 6000
 	$(BIN)/harness run double_workers two_jobs_one_user charge_while_refunding --faults all --schedules 2000
 
+# Side by side with isolationtester, pgbench, threads at a barrier and Frontrun: ratios, reports/bench/bench.json and .png.
 bench: $(STAMP)
+	$(BIN)/python benchmarks/bench.py
+
+# The other figures of docs/benchmarks.md.
+figures: $(STAMP)
 	$(BIN)/python benchmarks/run_time.py
 	$(BIN)/python benchmarks/inside.py
 	$(BIN)/python benchmarks/rules.py

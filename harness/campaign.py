@@ -137,7 +137,7 @@ class _Campaign:
         if isinstance(interleaving, Follow):
             return self._follow(index, interleaving, stage)
         if isinstance(interleaving, Order):
-            strategy: Strategy = Fixed(interleaving)
+            strategy: Strategy = Fixed(interleaving, checked=True)
         else:
             name = self.options.strategy or interleaving.strategy
             workers = [w.name for w in self.scenario.workers]

@@ -150,7 +150,7 @@ class Stage:
     def execute(self, strategy: Strategy, number: int, *, seed: int) -> Execution:
         """One execution with ids made from ``number``, by a strategy that has been started. What it leaves in the
         database stays there until the next one begins."""
-        return self._run(self.scenario.workers, strategy, number, seed, inside=True)
+        return self._run(self.scenario.workers, strategy, number, seed, inside=True, after=self._invariants)
 
     def next_number(self) -> int:
         """A number that no execution has had yet, for one outside a campaign's own numbering."""
@@ -243,10 +243,11 @@ class Stage:
         *,
         inside: bool = False,
         watch: Watch = Watch.PLAIN,
+        after: Reading | None = None,
     ) -> Execution:
         timers: frozenset[Timer] = frozenset()
         while True:
-            plan = replace(self._planned(workers, number, timers, inside=inside), watch=watch)
+            plan = replace(self._planned(workers, number, timers, inside=inside), watch=watch, after=after)
             try:
                 return self.controller.execute(plan, strategy, seed=seed, on_change=on_change, on_turn=on_turn)
             except RewindError as again:

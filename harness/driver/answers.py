@@ -66,6 +66,8 @@ class Answers:
             self._suspect_deadlock(client)
             client.park(self._points.sites[reply["site"]], reply["gate"])
             return
+        if "ok" not in reply:
+            client.along = 0  # it sends none of them
         if "lost" in reply:
             kind = EventKind.INFO if client.commit_in_doubt else EventKind.FAIL
             message = f"connection lost: {reply['lost']}"

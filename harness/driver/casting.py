@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from harness.db import is_trouble
@@ -9,8 +10,37 @@ from harness.driver.client import Client
 from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.plan import Plan, Watch
 from harness.driver.pool import WorkerPool, WorkerProcess
+from harness.driver.wire import Message
 from harness.errors import DriverError, UserSqlError
 from harness.model import Worker
+
+_ROLES = re.compile(r"\b(role|user|group|owned)\b", re.IGNORECASE)
+"""In a set-up: it may change what roles there are."""
+
+
+def call_up(plan: Plan, pool: WorkerPool, conninfo: str, *, owned: bool) -> list[WorkerProcess]:
+    """Let the workers begin whose sessions are there already, in the same role: they do so while the set-up runs. To be
+    followed by `cast`, or by `send_away` when nothing comes of it. Raises `DriverError`."""
+    if any(_ROLES.search(sql) for _, sql in plan.setup):
+        return []
+    called: list[WorkerProcess] = []
+    try:
+        for worker, process in zip(plan.workers, pool.take(len(plan.workers)), strict=True):
+            if process.backend and not process.dirty and process.session == (conninfo, worker.role):
+                process.send(_beginning(plan, worker, process, conninfo, owned))
+                process.called = True
+                called.append(process)
+    except BaseException:
+        send_away(called)
+        raise
+    return called
+
+
+def send_away(processes: Sequence[WorkerProcess]) -> None:
+    """Some have an answer that nobody has read."""
+    for process in processes:
+        if process.alive:
+            process.kill()
 
 
 def cast(plan: Plan, pool: WorkerPool, conninfo: str, gatekeeper: Gatekeeper | None, *, owned: bool) -> list[Client]:
@@ -47,9 +77,7 @@ def _begin(
     try:
         return _sessions(plan, workers, processes, conninfo, gatekeeper, owned)
     except BaseException:
-        for process in processes:  # some have an answer that nobody has read
-            if process.alive:
-                process.kill()
+        send_away(processes)
         raise
 
 
@@ -63,18 +91,10 @@ def _sessions(
 ) -> list[int]:
     turns = []
     for worker, process in zip(workers, processes, strict=True):
-        process.send(
-            {
-                "do": "begin",
-                "conninfo": conninfo,
-                "role": worker.role,
-                "wipe": process.dirty,
-                "sigterm": worker.on_sigterm.value,
-                "owned": owned,
-                "gated": plan.points is not None,
-                "telling": owned and plan.watch is Watch.TOLD,
-            }
-        )
+        if not process.called:
+            process.send(_beginning(plan, worker, process, conninfo, owned))
+    for process in processes:
+        process.called = False
     for worker, process in zip(workers, processes, strict=True):
         reply = process.receive() or {"lost": "the process died by itself"}
         if "error" in reply and is_trouble(reply["sqlstate"]):
@@ -83,7 +103,7 @@ def _sessions(
             raise UserSqlError(f"worker {worker.name}", reply["error"], sqlstate=reply["sqlstate"])
         if "ready" not in reply:
             raise DriverError(f"{worker.name} cannot begin: {reply['lost']}")
-        process.backend = reply["ready"]
+        process.backend, process.session = reply["ready"], (conninfo, worker.role)
         if gatekeeper is not None and plan.points is not None:
             gatekeeper.hold(process.backend, reply["turn"] + 1)
         elif gatekeeper is not None:
@@ -94,3 +114,16 @@ def _sessions(
     if gatekeeper is not None:
         gatekeeper.settle()  # a worker that were quicker than the keys would run through all its gates
     return turns
+
+
+def _beginning(plan: Plan, worker: Worker, process: WorkerProcess, conninfo: str, owned: bool) -> Message:
+    return {
+        "do": "begin",
+        "conninfo": conninfo,
+        "role": worker.role,
+        "wipe": process.dirty,
+        "sigterm": worker.on_sigterm.value,
+        "owned": owned,
+        "gated": plan.points is not None,
+        "telling": owned and plan.watch is Watch.TOLD,
+    }

@@ -63,6 +63,8 @@ class Client:
     """Of a program: makes statements of what it is about to send."""
     struck: bool = False
     """A fault found something to strike."""
+    along: int = 0
+    """So many of its next statements it has already been given, and sends them by itself."""
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from psycopg.conninfo import make_conninfo
 from harness.driver.crashes import Crash
 from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.levels import require_level, with_level
+from harness.driver.looks import Looks
 from harness.driver.observer import Observer
 from harness.driver.plan import Plan
 from harness.driver.pool import WorkerPool
@@ -39,7 +40,7 @@ class Controller:
         self._conninfo = make_conninfo(
             with_level(conninfo, isolation), client_encoding="utf8", application_name="refund-harness worker"
         )
-        self._splicer = Splicer()
+        self._splicer, self._looks = Splicer(), Looks()
         try:
             if isolation is not None:
                 require_level(self._conninfo, isolation)
@@ -84,8 +85,9 @@ class Controller:
 
     def _run(self, plan: Plan, execute: Callable[[Running], Execution]) -> Execution:
         run = Running(
-            self._pool, self._conninfo, self.observer, self._gatekeeper, self._splicer, self._owned, plan, self._crash
-        )
+            self._pool, self._conninfo, self.observer, self._gatekeeper, self._splicer, self._looks, self._owned, plan,
+            self._crash,
+        )  # fmt: skip
         try:
             return execute(run)
         except BaseException:

@@ -31,11 +31,11 @@ class Doors:
         return self._gatekeeper is not None and self._gatekeeper.held(client.backend) > client.turn
 
     def caught_up(self, client: Client) -> bool:
-        """Whether what is seen of a worker's backend is about its step in hand: one that runs on through open gates
-        may be farther than its process has told."""
-        if self._gatekeeper is None or self._gatekeeper.held(client.backend) <= client.turn + 1:
-            return True
-        return client.process.caught_up()
+        """Whether what is seen of a worker's backend is about its step in hand: one that runs on, through open gates or
+        to statements that it was given along, may be farther than its process has told."""
+        if self._gatekeeper is not None and self._gatekeeper.held(client.backend) > client.turn + 1:
+            return client.process.caught_up()
+        return not client.along or client.process.caught_up()
 
     def open(self, client: Client, ahead: int, *, alone: bool) -> None:
         """Let a worker on to its next gate and, when it is ``alone`` (nobody waits), through ``ahead`` more."""
@@ -67,12 +67,16 @@ class Doors:
             self._gatekeeper.left(client.backend)
 
     def shut(self, client: Client) -> None:
-        """A worker has come to wait for a lock: when it is set free it is to stop at its next gate."""
+        """A worker has come to wait for a lock: when it is set free it is to stop at its next gate, and behind its
+        statement."""
+        if client.along:
+            client.along = 0
+            client.process.send({"do": "halt"})
         if self._gatekeeper is not None and self._gatekeeper.held(client.backend) > client.turn + 1:
             self._gatekeeper.hold(client.backend, client.turn + 1)
             self._gatekeeper.settle()
 
     def runaway(self, client: Client) -> Client | None:
         """Another worker that runs on though it is the turn of ``client``: a promise was broken."""
-        others = (c for c in self._clients if c is not client and c.state is State.PARKED)
-        return next((c for c in others if self.passing(c)), None)
+        others = (c for c in self._clients if c is not client)
+        return next((c for c in others if c.along or (c.state is State.PARKED and self.passing(c))), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ BOUND_S = 90.0
 _NUMBER = re.compile(r"\d+")
 COPYING = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 """The server waits for rows, or sends them, and would go on."""
+
+
+_Question = tuple[str, tuple[str, ...]]
+"""A query and its parameters."""
 
 
 class LedgerLockedError(DriverError):
@@ -102,6 +107,8 @@ class Observer:
             raise DriverError(f"cannot connect to the server: {str(e).strip().splitlines()[0]}") from None
         self._statements: dict[str, bytes] = {}
         self._prepared_so_far = 0
+        self._coming: list[_Question] = []
+        self._foreseen: dict[_Question, list[tuple[str | None, ...]]] = {}
         self._deadlocks = self._count_deadlocks()
         self.connection.execute(
             # The same few statements again and again: plan them once.
@@ -169,6 +176,7 @@ class Observer:
 
     def run(self, sql: str, name: str) -> None:
         """Run one or more commands as the owner. Raises `UserSqlError`."""
+        self._foreseen = {}
         connection = self.connection.pgconn
         # Straight through libpq: this happens several times before every execution.
         with self._patience():
@@ -185,6 +193,7 @@ class Observer:
     def read(self, reading: Reading, values: Mapping[str, str]) -> Mapping[str, tuple[Row, ...]]:
         """The rows of each query, all from one snapshot. Raises `UserSqlError`."""
         if not reading.names:
+            self._coming, self._foreseen = [], {}
             return {}
         try:
             rows = self._prepared(reading.sql, *(values[p] for p in reading.parameters))
@@ -197,6 +206,15 @@ class Observer:
         except psycopg.Error as e:
             raise self._refused(", ".join(reading.names), e) from None
         return {name: tuple(found[i]) for i, name in enumerate(reading.names)}
+
+    def foresee_locks(self, pids: Iterable[int]) -> None:
+        """Ask for `locks` along with the next `read`: nobody will do anything between the two."""
+        self._coming.append((_LOCKS, (_array(pids),)))
+
+    def foresee_reading(self, reading: Reading, values: Mapping[str, str]) -> None:
+        """The same for another `read`."""
+        if reading.names:
+            self._coming.append((reading.sql, tuple(values[p] for p in reading.parameters)))
 
     def all_tables(self) -> tuple[Script, ...]:
         """A state query for every table: how a ledger that we know nothing about is read."""
@@ -214,6 +232,14 @@ class Observer:
     def _prepared(self, query: str, *parameters: str) -> list[tuple[str | None, ...]]:
         """Rows as text, straight through libpq: these few queries are asked many times in every execution. Raises
         `psycopg.Error`."""
+        if (known := self._foreseen.pop((query, parameters), None)) is not None:
+            return known
+        self._foreseen = {}
+        if self._coming:
+            questions, self._coming = [(query, parameters), *self._coming], []
+            if answers := self._in_one_go(questions):
+                self._foreseen = dict(zip(questions[1:], answers[1:], strict=True))
+                return answers[0]
         connection = self.connection.pgconn
         values = [p.encode() for p in parameters]
         with self._patience():
@@ -222,8 +248,38 @@ class Observer:
             except psycopg.errors.InvalidSqlStatementName:  # psycopg has dropped it with its own, after a rollback
                 del self._statements[query]
                 result = _checked(connection.exec_prepared(self._named(query), values))
-        columns = range(result.nfields)
-        return [tuple(_text(result.get_value(row, c)) for c in columns) for row in range(result.ntuples)]
+        return _rows(result)
+
+    def _in_one_go(self, questions: Sequence[_Question]) -> list[list[tuple[str | None, ...]]]:
+        """The answers to several questions for one round trip. None of them when one cannot be had: whoever asks for it
+        by itself is told why."""
+        connection = self.connection.pgconn
+        with self._patience():
+            names = [self._named(query) for query, _ in questions]
+            connection.enter_pipeline_mode()
+            try:
+                for name, (_, parameters) in zip(names, questions, strict=True):
+                    connection.send_query_prepared(name, [p.encode() for p in parameters])
+                connection.pipeline_sync()
+                results: list[abc.PGresult] = []
+                while True:
+                    while connection.is_busy():  # not by waiting inside libpq, or other threads would wait along
+                        select.select([connection.socket], [], [])
+                        connection.consume_input()
+                    result = connection.get_result()
+                    if result is not None and result.status == pq.ExecStatus.PIPELINE_SYNC:
+                        break
+                    if result is not None:
+                        results.append(result)
+                    elif connection.status != pq.ConnStatus.OK:
+                        return []
+            finally:
+                if connection.status == pq.ConnStatus.OK:
+                    connection.exit_pipeline_mode()
+        if any(result.status != pq.ExecStatus.TUPLES_OK for result in results):
+            self._statements.clear()  # psycopg may have dropped them with its own, after a rollback
+            return []
+        return [_rows(result) for result in results]
 
     def _patience(self) -> Patience:
         return Patience(self.connection.pgconn.socket, BOUND_S)
@@ -258,6 +314,11 @@ def _checked(result: abc.PGresult) -> abc.PGresult:
     if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE):
         raise psycopg.errors.error_from_result(result)
     return result
+
+
+def _rows(result: abc.PGresult) -> list[tuple[str | None, ...]]:
+    columns = range(result.nfields)
+    return [tuple(_text(result.get_value(row, c)) for c in columns) for row in range(result.ntuples)]
 
 
 def _text(value: bytes | None) -> str | None:

@@ -48,7 +48,7 @@ class Watch(Enum):
 class Plan:
     """One execution's input: SQL with this execution's ids already in it. ``state``: how its ledger is read.
     ``points``: None lets every statement run through, gates or not. ``timers``: of the statements that a timeout is to
-    strike; each is one of ``timeout_ms`` milliseconds."""
+    strike; each is one of ``timeout_ms`` milliseconds. ``after``: what will be read when it has ended."""
 
     number: int
     names: Names
@@ -59,5 +59,6 @@ class Plan:
     timers: frozenset[Timer] = frozenset()
     timeout_ms: int = FIRST_MS
     watch: Watch = Watch.PLAIN
+    after: Reading | None = None
     compose: Compose | None = None
     """Of workers that are programs: makes statements of what they are about to send."""

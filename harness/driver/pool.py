@@ -34,6 +34,10 @@ class WorkerProcess:
         self.waits: list[Message] = []
         """What the server has told of waits for locks in the statement in hand, so far as it has been passed on."""
         self.alive = True
+        self.session: tuple[str, str | None] | None = None
+        """To what its session is connected, and the role in which it last began."""
+        self.called = False
+        """It has been told to begin, and the answer is still to come."""
         self.dirty = False
         """Its session holds something that a statement left there."""
 

@@ -16,7 +16,7 @@ import os
 import select
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from psycopg.pq import TransactionStatus
@@ -107,9 +107,9 @@ class Relay(Worker):
         answer = self._released(opens)
         self._reply(answer if "lost" in answer else {**answer, **self._until_held()})
 
-    def do_run(self, sql: str) -> None:
+    def do_run(self, sql: str, then: Sequence[str] = ()) -> None:
         self._dismiss()
-        super().do_run(sql)
+        super().do_run(sql, then)
 
     def do_wipe(self) -> None:
         self._dismiss()
@@ -339,6 +339,7 @@ class Relay(Worker):
         sources += [self._server] if self._server is not None else []
         sources += [actor.socket] if actor is not None and self._end is None else []
         if not self.wire.pending:
+            self.wire.flush()
             ready, _, _ = select.select(sources, [], [], _FLUSH_S if audience.flushing else None)
             if not ready:
                 audience.refuse("statements that end with a Flush cannot be held: end them with a Sync")

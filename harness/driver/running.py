@@ -11,8 +11,9 @@ import select
 import time
 from collections.abc import Callable, Sequence
 
+from harness.driver.along import along
 from harness.driver.answers import Answers
-from harness.driver.casting import cast, recast
+from harness.driver.casting import call_up, cast, recast, send_away
 from harness.driver.client import Client, State
 from harness.driver.crashes import Crash, Crashes
 from harness.driver.deadlocks import Deadlocks
@@ -22,6 +23,7 @@ from harness.driver.faults import Faults
 from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.holdings import Holdings
 from harness.driver.locks import Locks
+from harness.driver.looks import FIRST_LOOK_S, LAST_LOOK_S, SOON_S, Looks
 from harness.driver.moments import Moments
 from harness.driver.network import Network
 from harness.driver.observer import LedgerLockedError, Observer
@@ -48,10 +50,6 @@ from harness.model import (
 )
 from harness.strategies.protocol import Strategy, arms_of
 
-FIRST_LOOK_S = 0.0005
-"""A statement that has been silent for so long may be blocked: ask the server."""
-LAST_LOOK_S = 0.02
-"""The longest pause between two looks."""
 STEP_BOUND_S = 30.0
 """How long one step may take before the harness gives up on the execution."""
 
@@ -67,16 +65,22 @@ class Running:
         observer: Observer,
         gatekeeper: Gatekeeper | None,
         splicer: Splicer,
+        looks: Looks,
         owned: bool,
         plan: Plan,
         crash: Crash | None,
     ) -> None:
-        self.observer, self.owned, self.plan = observer, owned, plan
+        self.observer, self.owned, self.plan, self.looks = observer, owned, plan, looks
         assert plan.points is None or gatekeeper is not None
         self.recorder = Recorder(plan.names)
-        for name, sql in plan.setup:
-            observer.run(sql, name)
-        self.opening = self._read_ledger()
+        called = call_up(plan, pool, conninfo, owned=owned)
+        try:
+            for name, sql in plan.setup:
+                observer.run(sql, name)
+            self.opening = self._read_ledger()
+        except BaseException:
+            send_away(called)
+            raise
         self.latest = self.opening
         self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
         begin_programs(plan, self.clients, self.recorder)
@@ -202,7 +206,12 @@ class Running:
         frozen = [] if choice.action.crashes else self.locks.freeze(client)  # stopped, they could not end
         try:
             self._act(client, choice.action, ahead)
-            self._settle(frozen)
+            others = [c for c in (*self.clients, *self.locks.orphans) if c is not client and c.begun]
+            expects = choice.action is Action.RUN and not client.process.pending
+            first = self.looks.first(client, others, self.effects) if expects else FIRST_LOOK_S
+            self._settle(frozen, first)
+            if client.state is State.BLOCKED:
+                self.looks.learn(client, others)
             for i, waiting in enumerate(frozen):
                 self.locks.await_checks(stopped=frozen[i:])
                 self.locks.thaw(waiting)
@@ -238,16 +247,23 @@ class Running:
             return
         statement = client.statement
         self.recorder.note(EventKind.INVOKE, client.name, statement.name, sql=statement.sql)
+        if client.along:
+            client.along -= 1
+            return
         timer = self.timers.of(client)
         if client.worker.program:
             client.process.send({"do": "go", "opens": statement.opens})
         elif timer is None:
-            client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql})
+            following = along(client, self.plan, ahead) if alone else []
+            client.along = len(following)
+            client.process.send({"do": "run", "sql": "BEGIN; " * statement.opens + statement.sql, "then": following})
         else:
             timed = {"opens": statement.opens, "setting": timer.value, "ms": self.timers.ms}
             client.process.send({"do": "time", "sql": statement.sql, **timed})
 
     def _finish(self, seed: int) -> Execution:
+        if (other := next((c for c in self.clients if c.along), None)) is not None:
+            raise DriverError(f"{other.name} was promised to go on, and has")
         waiting = [c for c in self.clients if c.state is State.BLOCKED]
         alive = [c for c in self.clients if c.state is not State.DEAD]
         liveness = Liveness(
@@ -293,15 +309,16 @@ class Running:
 
     # ------------------------------------------------------------------------------------------------- waiting
 
-    def _settle(self, frozen: Sequence[Client] = ()) -> None:
-        """Wait until every worker has answered, ended or is blocked behind another one."""
+    def _settle(self, frozen: Sequence[Client] = (), first: float = FIRST_LOOK_S) -> None:
+        """Wait until every worker has answered, ended or is blocked behind another one. ``first``: seconds of silence
+        before the first look whether it is."""
         deadline = time.monotonic() + STEP_BOUND_S
-        pause = 0.0 if any(c.woken for c in self.clients) else FIRST_LOOK_S  # it may wait again already
+        pause = min(first, SOON_S) if any(c.woken for c in self.clients) else first  # it may wait again already
         while True:
             running = [c for c in self.clients if c.state is State.RUNNING]
             if not running:
                 if self.waiting.wake(frozen):
-                    pause = 0.0
+                    pause = SOON_S
                     continue
                 return
             # Only those that run: an answer of a blocked one, set free by this very step, may come in before the
@@ -338,6 +355,10 @@ class Running:
         return self.recorder.ledger(self.observer.read(self.plan.state, self.plan.names.values))
 
     def _note_ledger(self) -> None:
+        if all(c.over for c in self.clients) and not self.locks.orphans:  # the end: what will be asked then comes along
+            self.observer.foresee_locks(c.backend for c in self.clients if c.state is not State.DEAD)
+            if self.plan.after is not None:
+                self.observer.foresee_reading(self.plan.after, self.plan.names.values)
         try:
             now = self._read_ledger()
         except LedgerLockedError:  # a worker holds ACCESS EXCLUSIVE: what was committed will be seen later

@@ -8,6 +8,9 @@ from typing import Any
 
 Message = dict[str, Any]
 
+_decoded = json.JSONDecoder().decode
+_encoded = json.JSONEncoder().encode
+
 
 class Wire:
     """One end of a socket pair that carries one JSON object a line."""
@@ -18,13 +21,25 @@ class Wire:
         self._line: list[bytes] = []
         self._more = b""
         self._buffer = b""
+        self._unsent = b""
 
     def fileno(self) -> int:
         return self.sock.fileno()
 
     def send(self, message: Message) -> None:
         """Raises `BrokenPipeError` when the other end is gone."""
-        self.sock.sendall(json.dumps(message).encode() + b"\n")
+        self.later(message)
+        self.flush()
+
+    def later(self, message: Message) -> None:
+        """Send a message with the next one, or with the next `flush`."""
+        self._unsent += _encoded(message).encode() + b"\n"
+
+    def flush(self) -> None:
+        """Raises `BrokenPipeError` as `send` does."""
+        if self._unsent:
+            unsent, self._unsent = self._unsent, b""
+            self.sock.sendall(unsent)
 
     def receive(self) -> Message | None:
         """The next message, waiting for it as long as the socket's timeout says; None when the other end is gone."""
@@ -38,13 +53,14 @@ class Wire:
             end, self._more, rest = data.partition(b"\n")
             self._line.append(end)
             self._buffer = rest
-        message: Message = json.loads(b"".join(self._line))
+        message: Message = _decoded(b"".join(self._line).decode())
         end, self._more, self._buffer = self._buffer.partition(b"\n")
         self._line = [end]
         return message
 
     def lend(self, message: Message, *descriptors: int) -> None:
         """Send a message, and duplicates of open files (at most two) with it: the other end takes it with `borrow`."""
+        self.flush()
         socket.send_fds(self.sock, [json.dumps(message).encode() + b"\n"], descriptors)
 
     def borrow(self) -> tuple[Message, list[int]] | None:

@@ -81,6 +81,8 @@ class Worker:
         """Number of the server's process."""
         self.waits: list[Message] = []
         """What the server has said of waits for locks, and the controller has not been told yet."""
+        self.halted = False
+        """Of the statements that came along with the last one no more are to be sent."""
 
     def do_begin(
         self,
@@ -108,9 +110,21 @@ class Worker:
         self.gated = gated
         self.wire.send({**reply, "turn": self.turn})
 
-    def do_run(self, sql: str) -> None:
-        """Send one statement and report its result; before that, every gate that it reaches."""
-        self._reply(self._run(sql))
+    def do_run(self, sql: str, then: Sequence[str] = ()) -> None:
+        """Send one statement and report its result; before that, every gate that it reaches. ``then``: the next ones to
+        send, each with a report of its own, as long as nothing fails and nobody says `halt`."""
+        self.halted = False
+        reply = self._run(sql)
+        self._reply(reply)
+        for following in then:
+            if "ok" not in reply or self._told_to_halt():
+                break
+            reply = self._run(following)
+            self._reply(reply)
+
+    def do_halt(self) -> None:
+        """Send no more of the statements that came along with the last one."""
+        self.halted = True
 
     def do_time(self, sql: str, opens: bool, setting: str, ms: int) -> None:
         """The same with a timeout for this one statement, in the transaction in hand or one that it ``opens``. The
@@ -203,6 +217,7 @@ class Worker:
 
     def _reply(self, reply: Message) -> None:
         self._tell({**reply, **self.last_words} if "lost" in reply else reply)
+        self.wire.flush()
         self._answer_ping()
 
     def _timed(self, sql: str, opens: bool, setting: str, ms: int) -> Message:
@@ -248,10 +263,11 @@ class Worker:
             self._tell({"gate": turn, "site": site})
 
     def _tell(self, message: Message) -> None:
-        """Send a message, and with it what has been heard of waits."""
+        """Send a message, and with it what has been heard of waits: not later than when there is nothing more to read
+        of what the server has said."""
         if self.waits:
             message["waits"], self.waits = self.waits, []
-        self.wire.send(message)
+        self.wire.later(message)
 
     def _disconnect(self) -> None:
         if self.connection is not None:
@@ -305,6 +321,7 @@ class Worker:
         if self.wire.pending:  # it came in one piece with what was received last, so the socket will not tell of it
             self._note_ping(c)
             return
+        self.wire.flush()
         control = self.wire.fileno()
         ready, _, _ = select.select([c.socket, control], writing, [])
         if control in ready and not self.wire.sock.recv(1, socket.MSG_PEEK):
@@ -322,7 +339,7 @@ class Worker:
         message = self.wire.receive()
         if message is None:
             self.leave()
-        if (do := message.pop("do")) in ("reset", "lend"):
+        if (do := message.pop("do")) in ("reset", "lend", "halt"):
             getattr(self, f"do_{do}")(**message)
             return
         assert do == "ping", do
@@ -330,11 +347,22 @@ class Worker:
         with contextlib.suppress(psycopg.OperationalError):
             c.consume_input()
 
+    def _told_to_halt(self) -> bool:
+        """Between two statements: what the controller has said by now is done first. Behind a `halt` that may be the
+        next statement already, which is to wait for its turn."""
+        while not self.halted and (self.wire.pending or select.select([self.wire], [], [], 0)[0]):
+            message = self.wire.receive()
+            if message is None:
+                self.leave()
+            getattr(self, "do_" + message.pop("do"))(**message)
+        return self.halted
+
     def _answer_ping(self) -> None:
         """Everything that was read has been gone through, and passed on where it was a gate. (libpq goes no further
         than the end of a result that nobody has taken yet: so not sooner than it is busy again.)"""
         if self.asked:
             self._tell({"pong": self.asked})
+            self.wire.flush()
             self.asked = 0
 
 

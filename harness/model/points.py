@@ -19,6 +19,8 @@ class Footprint:
     everything: bool = False
 
     def __or__(self, other: Footprint) -> Footprint:
+        if not other or other is self:  # mostly, and several times a turn
+            return self
         return Footprint(
             reads=self.reads | other.reads,
             writes=self.writes | other.writes,

@@ -8,10 +8,16 @@ in which the short ones come early. How many steps a worker has is learned from 
 from __future__ import annotations
 
 import random
+from bisect import bisect
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, count
 
-from harness.model import Choice, Effect
-from harness.strategies.protocol import Facts
+from harness.model import Action, Choice, Effect
+from harness.strategies.protocol import TO_THE_END, Facts
+
+FARTHEST = 64
+"""Turns that are looked ahead at most: the more, the less likely."""
 
 
 class RandomWalk:
@@ -27,6 +33,12 @@ class RandomWalk:
         self._random = random.Random()
         self._most: Counter[str] = Counter()
         self._taken: Counter[str] = Counter()
+        self._numbers: list[float] = []
+        """Drawn so far in this execution: one a turn, and those that `ahead` has looked at."""
+        self._turn = 0
+        self._workers: tuple[str, ...] = ()
+        """Who could act at the latest turn, in order; nobody where a fault could be chosen as well."""
+        self._current = ""
 
     @property
     def exhausted(self) -> bool:
@@ -38,14 +50,16 @@ class RandomWalk:
         self._taken = Counter()
         self._execution += 1
         self._random.seed(f"random_walk {self._seed} {self._execution}")
+        self._numbers, self._turn, self._workers = [], 0, ()
         return True
 
     def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
         if not enabled:
             return None
-        # Who goes on for longer than ever before has at least the step that it is offered.
-        left = [max(self._most[c.worker] - self._taken[c.worker], 1) if self._most else 1 for c in enabled]
-        [choice] = self._random.choices(enabled, weights=left)
+        choice = enabled[self._drawn(self._turn, [c.worker for c in enabled], self._taken)]
+        self._turn += 1
+        self._workers = tuple(c.worker for c in enabled) if all(c.action is Action.RUN for c in enabled) else ()
+        self._current = choice.worker
         self._taken[choice.worker] += 1
         return choice
 
@@ -53,8 +67,27 @@ class RandomWalk:
         """What a turn did makes no difference here."""
 
     def ahead(self) -> int:
-        """Nothing is promised."""
-        return 0
+        """As many of the next numbers as fall to the same worker again, should the same ones be able to act."""
+        if not self._workers:
+            return 0
+        if len(self._workers) == 1:
+            return TO_THE_END
+        taken = self._taken.copy()
+        for turn in count(self._turn):
+            worker = self._workers[self._drawn(turn, self._workers, taken)]
+            if worker != self._current or turn - self._turn == FARTHEST:
+                break
+            taken[worker] += 1
+        return turn - self._turn
 
     def facts(self) -> Facts:
         return {"explored": self.explored}
+
+    def _drawn(self, turn: int, workers: Sequence[str], taken: Mapping[str, int]) -> int:
+        """Which of ``workers`` the number of that turn falls to."""
+        while turn >= len(self._numbers):
+            self._numbers.append(self._random.random())
+        # Who goes on for longer than ever before has at least the step that it is offered.
+        left = [max(self._most[w] - taken[w], 1) if self._most else 1 for w in workers]
+        bounds = list(accumulate(left))
+        return bisect(bounds, self._numbers[turn] * bounds[-1], hi=len(left) - 1)
