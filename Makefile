@@ -10,7 +10,8 @@ VERSIONS := 14.23 15.19 16.15 17.11 18.6
 # Tests start hundreds of interpreters, and each would compile everything anew where this is set: empty is not set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test browser versions container mutants specs crowds anew faults lint types bench figures sample pictures clean
+.PHONY: run test browser versions elsewhere container mutants specs crowds anew faults lint types bench figures sample \
+        pictures clean
 
 run: $(STAMP)
 	$(BIN)/harness run
@@ -25,6 +26,15 @@ browser: $(VENV)/.browser
 # What a person does first, on PostgreSQL 14 to 18.
 versions: $(VENV)/versions/.fetched
 	$(BIN)/python -m pytest -n 2 tests/smoke
+
+# Does the harness judge as well on a server that is not ours, as a role without superuser? Corpus, planted bugs, shipped
+# scenarios (but for the one that takes as long as all others), some mutants.
+elsewhere: $(STAMP)
+	$(BIN)/python tests/db/with_server.py $(BIN)/python -m pytest -n 2 --dist worksteal --harness-schedules 300 \
+	  --deselect scenarios/fault_matrix.yaml::fault_matrix tests/discovery/test_corpus_campaigns.py \
+	  tests/discovery/test_planted_bugs.py tests/db/test_sql.py tests/db/test_restore.py scenarios
+	$(BIN)/python tests/db/with_server.py $(BIN)/harness mutants no_lock lock_too_late lock_order_swapped unique_index_dropped \
+	  in_statement_not_exists wrong_user --strategy auto --target env:HARNESS_TEST_TARGET
 
 # Containers and a real pooler: needs a Docker daemon with the image CONTAINER_IMAGE, and pgbouncer.
 container: $(STAMP)

@@ -1,4 +1,8 @@
-"""Fixtures that every test may use: one server per test process, and databases on it."""
+"""Fixtures that every test may use: one server per test process, and databases on it.
+
+The variable HARNESS_TEST_TARGET names another target than the embedded one (a DSN, ``container:IMAGE``). Scenarios are
+run there, too; tests that need a server of ours are marked ``own_server`` and skipped then.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,10 @@ from harness.db import connect
 from harness.driver.pool import WorkerPool
 from harness.errors import HarnessError
 from harness.model import Script
+from harness.targets import Target, open_target
 from harness.targets.account import server_account
 from harness.targets.binaries import find_binaries
 from harness.targets.databases import Databases
-from harness.targets.embedded import EmbeddedTarget
 from harness.targets.places import cache_place
 
 # How long an example takes is no finding on a busy machine. Every run draws the same, so that none is red by luck;
@@ -39,11 +43,26 @@ hypothesis.settings.load_profile("suite")
 for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
     os.environ.pop(name, None)
 
+ELSEWHERE = os.environ.get("HARNESS_TEST_TARGET", "")
+
 NewDatabase = Callable[..., psycopg.Connection[Any]]
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "own_server(why): needs a server of ours, and all that may be done there")
+    if ELSEWHERE and getattr(config.option, "harness_target", "") == "embedded":
+        config.option.harness_target = ELSEWHERE
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if ELSEWHERE and (mark := item.get_closest_marker("own_server")):
+        pytest.skip(f"needs a server of ours: {mark.args[0]}")
+
+
 def pytest_report_header() -> str:
+    if ELSEWHERE:
+        return "PostgreSQL: where HARNESS_TEST_TARGET says"
     try:
         found = find_binaries(server_account(), pg_bin=None, cache=cache_place())
     except HarnessError as error:
@@ -58,14 +77,14 @@ def _commands() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def target() -> Iterator[EmbeddedTarget]:
-    """A server of this test process."""
-    with EmbeddedTarget() as server:
+def target() -> Iterator[Target]:
+    """A server of this test process: an `EmbeddedTarget`, unless HARNESS_TEST_TARGET says otherwise."""
+    with open_target(ELSEWHERE or "embedded") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def databases(target: EmbeddedTarget) -> Iterator[Databases]:
+def databases(target: Target) -> Iterator[Databases]:
     """Templates and clones on `target`."""
     with Databases(target) as made:
         yield made
@@ -79,7 +98,7 @@ def pool() -> Iterator[WorkerPool]:
 
 
 @pytest.fixture
-def new_database(target: EmbeddedTarget, databases: Databases) -> Iterator[NewDatabase]:
+def new_database(target: Target, databases: Databases) -> Iterator[NewDatabase]:
     """``new_database(*sql_files)``: an autocommit connection to a fresh database with these files installed, in
     order; a second call gives a second database. Closed and dropped after the test."""
     opened: list[tuple[psycopg.Connection[Any], str]] = []

@@ -20,6 +20,10 @@ def function_sql(copies: Sequence[Copy], counters: Sequence[Counter], newest: in
     remove = [_when(c.table.tags, _remove(i, c, replica)) for i, c in enumerate(copies, 1)]
     put = [_when(c.table.tags, _put(i, c, replica)) for i, c in reversed([*enumerate(copies, 1)])]
     blocks = [*remove, *put]
+    if (
+        not replica
+    ):  # no order suits tables that refer to each other; their keys are checked at the end where they may be
+        blocks.insert(0, "SET CONSTRAINTS ALL DEFERRED;")
     if not replica and any(t.triggers for t in tables):
         off = [_when(t.tags, _switch(t, on=False)) for t in tables if t.triggers]
         on = [_when(t.tags, _switch(t, on=True)) for t in tables if t.triggers]

@@ -20,7 +20,7 @@ from harness.driver.controller import Controller
 from harness.driver.pool import WorkerPool
 from harness.model import Script
 from harness.targets.databases import Databases
-from harness.targets.embedded import EmbeddedTarget
+from harness.targets.protocol import Target
 
 
 def _made_folder(mode: int) -> Path:
@@ -53,10 +53,10 @@ def tables() -> str:
 
 
 @pytest.fixture(scope="module")
-def controller(target: EmbeddedTarget, databases: Databases, pool: WorkerPool, tables: str) -> Iterator[Controller]:
+def controller(target: Target, databases: Databases, pool: WorkerPool, tables: str) -> Iterator[Controller]:
     """A controller of a module's own database."""
     name = databases.clone(databases.template([Script(name="tables", text=tables)]))
-    made = Controller(pool, target.conninfo(name), owned=True)
+    made = Controller(pool, target.conninfo(name), owned=target.at_hand)
     yield made
     made.close()
     pool.disconnect()

@@ -14,6 +14,8 @@ from harness.model import Verdict
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
+pytestmark = pytest.mark.own_server("ledgers are owned, granted and replicated as only a superuser may")
+
 SMALL = 20
 EVERY = (*PLANTS, *WARNINGS)
 WITHOUT_SEQ = """ALTER TABLE public.balance_transactions DROP COLUMN seq"""

@@ -23,6 +23,8 @@ from harness.report.audit_json import SCHEMA_FILE
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
+pytestmark = pytest.mark.own_server("ledgers are owned, granted and replicated as only a superuser may")
+
 ROOT = Path(__file__).parents[2]
 SECRET = "hunter2-not-to-be-seen"
 

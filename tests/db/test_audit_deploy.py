@@ -15,6 +15,8 @@ from harness.model import Verdict
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
+pytestmark = pytest.mark.own_server("ledgers are owned, granted and replicated as only a superuser may")
+
 REFUND = "public.refund_job_atomic(text, uuid, integer, text)"
 OPEN_HANDED = """CREATE FUNCTION public.gift(u uuid) RETURNS void LANGUAGE sql SECURITY DEFINER {path} AS
   $$ UPDATE public.user_balances SET balance = balance + 1 WHERE user_id = u $$;"""

@@ -22,6 +22,8 @@ from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 from harness.targets.server import ServerTarget
 
+pytestmark = pytest.mark.own_server("ledgers are owned, granted and replicated as only a superuser may")
+
 USERS = 20
 SEEN = """SELECT a.application_name, l.locktype, l.mode, a.backend_xid FROM pg_locks AS l
   JOIN pg_stat_activity AS a USING (pid) WHERE pid = %s"""

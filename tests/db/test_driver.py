@@ -102,6 +102,7 @@ def test_keep_going_sends_the_rest_and_a_failed_commit_is_a_failure(controller: 
     assert rows(done, "t")[0] == (1, "")
 
 
+@pytest.mark.own_server("only there it is a rule whom a deadlock strikes")
 def test_a_deadlock_is_an_event_with_its_members(controller: Controller) -> None:
     one = worker("a", "BEGIN", "UPDATE t SET v = 'a' WHERE id = 1", "UPDATE t SET v = 'a' WHERE id = 2", "COMMIT")
     two = worker("b", "BEGIN", "UPDATE t SET v = 'b' WHERE id = 2", "UPDATE t SET v = 'b' WHERE id = 1", "COMMIT")
@@ -131,6 +132,7 @@ def test_the_clients_own_if_ends_it(controller: Controller) -> None:
     assert rows(done, "t")[0] == (1, "")
 
 
+@pytest.mark.own_server("it makes roles")
 def test_a_role_is_set_and_reset(controller: Controller) -> None:
     controller.observer.run(
         "DO $$ BEGIN CREATE ROLE role_of_a; EXCEPTION WHEN duplicate_object THEN NULL; END $$", "role"

@@ -262,6 +262,35 @@ def test_another_target_has_no_programs_of_ours(theirs: EmbeddedTarget) -> None:
             open_target(spec, pg_bin=Path("/nowhere"))
 
 
+def _beside_a_server(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tests/db/with_server.py"), sys.executable, *command],
+        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+
+
+def test_tests_run_where_the_variable_says_but_for_those_that_need_a_server_of_ours() -> None:
+    files = ("tests/db/test_driver.py::test_a_role_is_set_and_reset", "tests/db/test_db.py")
+    done = _beside_a_server("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[1] tests/conftest.py" in done.stdout
+    assert "needs a server of ours: it makes roles" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        ("import sys; sys.exit(3)", 3),
+        ("import os, psycopg; made = psycopg.connect(os.environ['HARNESS_TEST_TARGET'], autocommit=True); "
+         "made.execute('CREATE DATABASE refund_harness_0_1')", 4),
+    ],
+)  # fmt: skip
+def test_a_command_must_leave_the_server_as_it_was(program: str, code: int) -> None:
+    done = _beside_a_server("-c", program)
+    assert done.returncode == code, done.stderr
+    assert ("the server is not as it was" in done.stderr) == (code == 4)
+
+
 def _answers(where: str) -> bool:
     try:
         psycopg.connect(where).close()

@@ -82,7 +82,8 @@ def test_a_condition_that_was_spelt_out_names_its_own_line_in_errors(new_databas
 
 # ----------------------------------------------------------------------------------------------------- being held
 
-_MAKE_ROLE = "DO $$BEGIN CREATE ROLE {}; EXCEPTION WHEN duplicate_object THEN NULL; END$$"
+_MAKE_ROLE = """DO $$BEGIN IF to_regrole('{0}') IS NULL THEN CREATE ROLE {0}; END IF;
+EXCEPTION WHEN duplicate_object THEN NULL; END$$"""
 RACE = f"""{TABLES}
 CREATE FUNCTION once(k integer) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -254,6 +255,7 @@ def test_a_worker_without_a_controller_does_not_run_on(new_database: NewDatabase
 # ------------------------------------------------------------------------------------------- roles, paths, refusals
 
 
+@pytest.mark.own_server("it makes roles")
 def test_roles_without_rights_pass_and_names_need_no_search_path(new_database: NewDatabase, beside: Beside) -> None:
     first = new_database()
     first.execute(
@@ -285,6 +287,7 @@ def test_roles_without_rights_pass_and_names_need_no_search_path(new_database: N
     first.execute("DROP OWNED BY gate_nobody")
 
 
+@pytest.mark.own_server("it makes roles")
 def test_a_refused_copy_is_opaque_and_its_callers_know(new_database: NewDatabase) -> None:
     first = new_database()
     first.execute(

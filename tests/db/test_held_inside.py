@@ -121,6 +121,7 @@ def test_a_worker_is_not_quicker_than_the_keys(stage: OpenStage, monkeypatch: py
     assert len(set(slowed)) == 2
 
 
+@pytest.mark.own_server("only there it is a rule who wakes first")
 def test_three_workers_on_one_row_wake_in_the_order_in_which_they_came(stage: OpenStage) -> None:
     opened = stage(w1=["SELECT one('x')"], w2=["SELECT one('y')"], w3=["SELECT one('z')"])
     order = " ".join([*(f"{w}.{s}" for w in ("w1", "w3", "w2") for s in ("select", "one:3", "one:3~")), "w1.one:4"])
@@ -129,6 +130,7 @@ def test_three_workers_on_one_row_wake_in_the_order_in_which_they_came(stage: Op
     assert all(told(run) == told(runs[0]) for run in runs)
 
 
+@pytest.mark.own_server("only there it is a rule whom a deadlock strikes")
 def test_whoever_closes_a_cycle_of_waits_is_the_victim(stage: OpenStage) -> None:
     opened = stage(w1=["SELECT forth()"], w2=["SELECT back()"])
     order = "w1.select w1.forth:3 w1.forth:3~ w2.select w2.back:3 w2.back:3~ {0} {1}"
@@ -140,6 +142,7 @@ def test_whoever_closes_a_cycle_of_waits_is_the_victim(stage: OpenStage) -> None
         assert [e.worker for e in done.history.events if e.kind is EventKind.DEADLOCK] == [victim]
 
 
+@pytest.mark.own_server("only there it is a rule who wakes first")
 def test_running_on_through_open_gates_changes_nothing_on_a_busy_machine(stage: OpenStage, pool: WorkerPool) -> None:
     """An exact replay lets a worker run on where its next turns are known: its backend may wait for a lock long before
     its process has told of the gates on the way there."""

@@ -171,6 +171,7 @@ def test_who_has_lost_its_session_is_gone_before_it_knows(controller: Controller
     assert (after.sessions[0].state, after.sessions[0].locks) == (SessionState.GONE, ())
 
 
+@pytest.mark.own_server("only there it is a rule whom a deadlock strikes")
 def test_a_deadlock_leaves_the_victim_without_locks(controller: Controller) -> None:
     steps = "a.s0 b.s0 a.s1 b.s1 a.s2 b.s2"
     *_, waits, over = sessions(controller, steps, locker("a", 1, 2), locker("b", 2, 1))
@@ -188,6 +189,7 @@ def test_locks_that_only_serializable_knows_are_no_locks(controller: Controller)
     }  # fmt: skip
 
 
+@pytest.mark.own_server("only there it is a rule whom a deadlock strikes")
 @pytest.mark.parametrize("case", [*MANY, *FEW])
 def test_looking_changes_nothing_and_sees_the_same_every_time(controller: Controller, case: str) -> None:
     workers, steps, _ = {**MANY, **FEW}[case]

@@ -68,6 +68,7 @@ def test_the_same_seed_gives_the_same_trial(tried: Trials, strategy: str) -> Non
     assert first[3] is True
 
 
+@pytest.mark.own_server("only there a search can be exhausted")
 def test_a_mutant_that_changes_nothing_survives(tried: Trials) -> None:
     trial = tried(TAKE)
     assert (trial.killed, trial.schedules, trial.verdict, trial.seen) == (False, None, Verdict.PASS, ())
@@ -125,6 +126,7 @@ def test_out_of_time_is_not_reached(tried: Trials) -> None:
     assert (trial.killed, trial.reached, trial.survived, trial.why) == (False, False, False, NOT_REACHED)
 
 
+@pytest.mark.own_server("only there a search can be exhausted")
 def test_settings_alone(system: Path, target: EmbeddedTarget, databases: Databases, pool: WorkerPool) -> None:
     good = alone(system / "settings" / "two.yaml", 0, target, databases, pool)
     assert (good.sound, good.exhausted, good.verdict) == (True, True, Verdict.PASS)

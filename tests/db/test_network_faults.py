@@ -166,6 +166,7 @@ def test_a_late_statement_that_must_wait_goes_on_when_it_is_set_free(controller:
     assert rows(done, "t")[0] == (1, "ba")
 
 
+@pytest.mark.own_server("only there it is a rule whom a deadlock strikes")
 def test_a_late_statement_that_closes_a_cycle_of_waits_is_a_deadlock_and_its_victim(controller: Controller) -> None:
     late = worker("a", "BEGIN", UPDATE.format("a", 1), UPDATE.format("a", 2), "COMMIT")
     other = worker("b", "BEGIN", UPDATE.format("b", 2), UPDATE.format("b", 1), "COMMIT")
@@ -205,6 +206,7 @@ def test_what_is_lost_is_what_the_log_of_the_proxy_says(controller: Controller) 
     assert not fired(done, "a", Action.LOST_REQUEST, None)
 
 
+@pytest.mark.own_server("it reaches its socket")
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the program openssl")
 def test_where_the_connection_is_encrypted_one_line_says_what_to_do(
     target: EmbeddedTarget, databases: Databases, tmp_path: Path

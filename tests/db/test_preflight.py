@@ -97,6 +97,7 @@ def test_an_error_in_the_second_file_names_that_one(check: Check, tmp_path: Path
     assert caught.value.sqlstate == "23502"
 
 
+@pytest.mark.own_server("it makes roles")
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -176,6 +177,7 @@ AS_USER = (
 )
 
 
+@pytest.mark.own_server("it makes roles")
 def test_supabase_migrations_install_on_a_bare_server(check: Check, target: EmbeddedTarget) -> None:
     with connect(target.conninfo(target.maintenance_database), application_name="test") as conn:
         there = {name for (name,) in conn.execute("SELECT name FROM pg_available_extensions").fetchall()}
@@ -242,6 +244,7 @@ def test_an_enum_may_be_extended_and_used_in_one_file(check: Check) -> None:
     assert check(text + "CREATE TABLE u (i int);\nCREATE INDEX CONCURRENTLY ON u (i);").notices == ()
 
 
+@pytest.mark.own_server("it makes roles")
 def test_roles_that_the_file_makes_itself_can_be_made_again(check: Check) -> None:
     text = "CREATE ROLE adhoc_own; CREATE TABLE t (i int); GRANT SELECT ON t TO adhoc_own;"
     ready = check(text, "SELECT * FROM t", role="adhoc_own")

@@ -67,6 +67,7 @@ TWICE = ("on_error: mark_failed", "on_error: retry\n    attempts: 2")
 IGNORED = ("on_error: ignore", "on_error: retry_transient")
 
 
+@pytest.mark.own_server("only there a search can be exhausted")
 @pytest.mark.parametrize(
     ("name", "check", "edit"),
     [
@@ -86,12 +87,14 @@ def test_asking_again_is_right_in_every_order(
     assert (found.verdict, found.observed, found.exhausted) == (Verdict.PASS, Verdict.PASS, True)
 
 
+@pytest.mark.own_server("only there a search can be exhausted")
 def test_without_a_next_attempt_nothing_marks_the_job(target: EmbeddedTarget, tmp_path: Path) -> None:
     edits = [("on_error: mark_failed", "on_error: stop"), ("expect:\n  violation: failed_means_refunded\n", "")]
     found = result(target, tmp_path, "fallback_loses_refund", *edits)
     assert (found.observed, found.exhausted) == (Verdict.PASS, True)
 
 
+@pytest.mark.own_server("only there a search can be exhausted")
 def test_a_stalled_delivery_of_the_atomic_function_is_right_in_every_order(
     target: EmbeddedTarget, tmp_path: Path
 ) -> None:
@@ -105,6 +108,7 @@ def test_a_stalled_delivery_of_the_atomic_function_is_right_in_every_order(
     assert (found.verdict, found.exhausted) == (Verdict.PASS, True)
 
 
+@pytest.mark.own_server("only there a search can be exhausted")
 def test_a_retry_after_a_failure_overlaps_with_nothing_and_pays_once(target: EmbeddedTarget, tmp_path: Path) -> None:
     """The old worker is right as long as the queue gives its job out again only when it has come back."""
     edits = [

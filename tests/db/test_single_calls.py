@@ -80,6 +80,7 @@ def test_the_shipped_functions_answer_as_declared_and_that_is_a_pass(name: str, 
     assert result.meaning.endswith("nothing was interleaved.")
 
 
+@pytest.mark.own_server("it takes a superuser")
 def test_execute_left_with_public_is_red_for_every_role_that_must_not(run: Run, tmp_path: Path) -> None:
     sql = "GRANT EXECUTE ON FUNCTION refund_job_atomic(text, uuid, integer, text) TO PUBLIC"
     text = planted(tmp_path, "roles", sql).read_text()

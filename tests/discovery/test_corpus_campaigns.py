@@ -103,6 +103,7 @@ def test_a_correct_system_is_not_accused(
     assert result.exhausted != ("other orders were not tried" in result.meaning.lower()), words(result)
 
 
+@pytest.mark.own_server("only there a search can be exhausted")
 def test_a_serializable_stranger_on_the_server_makes_no_violation(
     target: EmbeddedTarget, databases: Databases, pool: WorkerPool
 ) -> None:
