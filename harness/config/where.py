@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def configuration(start: Path, file: Path | None = None) -> Configuration:
 def find(start: Path) -> Path | None:
     """The file that configures ``start``: the first `harness.toml`, or pyproject.toml with our table, in it or above it
     up to the project's root (a folder with `.git` in it). In one folder `harness.toml` is the one. Raises
-    `UsageError` for a pyproject.toml that may be ours, but is no TOML, and for the file of a stranger."""
+    `UsageError` for the file of a stranger."""
     start = start.resolve()
     for folder in _upwards(start):
         for file, ours in ((folder / OWN, _is_file), (folder / SHARED, _has_our_table)):
@@ -60,16 +61,18 @@ def _require_trusted(file: Path, start: Path) -> None:
 
 
 def _has_our_table(file: Path) -> bool:
-    """One that does not even name us is none of our business, whatever is wrong with it."""
+    """One that does not even name us is none of our business, whatever is wrong with it. Raises `UsageError`."""
     try:
-        named = _is_file(file) and TABLE[-1].encode() in file.read_bytes()
+        content = file.read_bytes() if _is_file(file) else b""
     except OSError:
         return False
-    if not named:
+    if TABLE[-1].encode() not in content:
         return False
-    from harness.config.read import read_document
-
-    return read_document(Path(os.path.relpath(file)), TABLE) is not None
+    try:
+        tool = tomllib.loads(content.decode()).get(TABLE[0])
+    except (ValueError, RecursionError):
+        return True  # whoever reads it tells what is wrong, and where
+    return isinstance(tool, dict) and TABLE[-1] in tool
 
 
 def _is_file(path: Path) -> bool:

@@ -78,7 +78,10 @@ def test_a_pyproject_without_our_table_is_passed_by(project: Path, text: str) ->
 def test_one_that_names_us_and_is_no_toml_is_told(project: Path) -> None:
     write(project / "pyproject.toml", "[tool.refund-harness]\nseed =\n")
     with pytest.raises(ScenarioError, match=r"^pyproject\.toml:2:7: not TOML: invalid value$"):
-        find(project)
+        configuration(project)
+    write(project / "pyproject.toml", "# refund-harness\n[tool\n")
+    with pytest.raises(ScenarioError, match=r"^pyproject\.toml:2:6: not TOML: "):
+        configuration(project)
 
 
 def test_a_link_as_the_root_and_a_file_as_git_are_seen(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
