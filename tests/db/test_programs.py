@@ -72,6 +72,17 @@ def test_a_function_is_held_before_every_statement(play: Stages) -> None:
     assert [a.returned for a in serial.answers.values()] == [5000, 6000]
 
 
+def test_a_transaction_begins_in_its_turn(play: Stages) -> None:
+    """And not when its program has asked for it: else one that came first could be the younger."""
+
+    def when(conn: Connection) -> str:
+        [(begun,)] = conn.execute("SELECT now()::text FROM accounts LIMIT 1")
+        return str(begun)
+
+    played = play(one=when, two=when).run("two.begin", "two.select_accounts", "two.commit")
+    assert played.answers["two"].returned < played.answers["one"].returned
+
+
 def test_it_waits_for_a_lock_as_anybody_does(play: Stages) -> None:
     def update(conn: Connection) -> None:
         conn.execute("UPDATE accounts SET balance = balance + 1 WHERE owner = 'alice'")
