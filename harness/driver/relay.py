@@ -63,9 +63,9 @@ class Relay(Worker):
         self._role: str | None = None
         self._tells = False
         self._status = "I"
-        self._ahead: deque[tuple[Question, Message]] = deque()
-        """A BEGIN, and savepoints behind it, that the server has carried out (with its answers), and of which the
-        controller knows nothing yet: nothing has been touched, and a driver may be asking for itself only."""
+        self._ahead: deque[Question] = deque()
+        """A BEGIN, and savepoints behind it, that were passed on before their turn: a driver may be asking for itself
+        only. In their turn the server does them anew, so that a transaction is no older than it should be."""
         self._flushed = Reply()
         """Of the answer to what was flushed."""
         self._owed: list[Frame] | None = None
@@ -132,7 +132,6 @@ class Relay(Worker):
             self._actor.kill()
         if self._server is not None and self._status != "I":
             self._run("ROLLBACK")
-            self._status = "I"
         if self._audience is not None:
             self._audience.close()
         if self._server is not None:
@@ -144,6 +143,8 @@ class Relay(Worker):
     def _until_held(self) -> Message:
         """Wait until the program asks something that must be held, or has ended."""
         while True:
+            if self.connection is None:
+                return {"lost": "the server is gone", "sqlstate": None}
             if self._owed is not None:
                 return {"next": {"commit": True}}
             if (held := self._held()) is not None:
@@ -177,9 +178,10 @@ class Relay(Worker):
                 if question.ends:
                     self._ahead.clear()
             elif (question.begins and self._status == "I") or (self._ahead and question.marks):
-                self._ahead.append((question, self._passed(audience.taken())))
+                self._ahead.append(question)
+                self._passed(audience.taken())
             else:
-                first = self._ahead[0][0] if self._ahead else question
+                first = self._ahead[0] if self._ahead else question
                 return {"sql": first.sql, "values": first.values, "idle": first.begins or self._status == "I"}
         return None
 
@@ -187,7 +189,8 @@ class Relay(Worker):
         if self._owed is not None:
             return self._committed()
         if self._ahead:
-            return self._ahead.popleft()[1]
+            due = self._ahead.popleft()
+            return self._run(f"ROLLBACK; {due.sql[0]}" if due.begins else due.sql[0])
         audience = self._audience
         assert audience is not None
         if audience.left:
@@ -207,8 +210,8 @@ class Relay(Worker):
             return answer
         if "error" in answer:
             self._run("ROLLBACK")
-        self._status = "I"
-        if "error" in answer or answer["tx"] == int(TransactionStatus.IDLE):
+            self._status = "I"
+        if self._status == "I":
             self._pay(kept)
             return {**answer, "tx": int(TransactionStatus.IDLE)}
         self._owed = kept
@@ -232,12 +235,14 @@ class Relay(Worker):
         self._audience.say(told + READY + b"I")
 
     def _admit(self, settings: Settings) -> Settings | str:
-        assert self.connection is not None
+        if self.connection is None:
+            return "the server is gone"
         for name, value in settings.items():
             quoted, given = (text.replace("'", "''") for text in (name, value))
             reply = self._run(f"SELECT pg_catalog.set_config(E'{quoted}', '{given}', false)")
             if "ok" not in reply:
                 return str(reply.get("error", "the server is gone"))
+        assert self.connection is not None
         found = {name: self.connection.parameter_status(name.encode()) for name in _TOLD}
         return {name: value.decode() for name, value in found.items() if value is not None}
 

@@ -171,7 +171,7 @@ def _prepared(asked: Asked, connection: psycopg.Connection[Any]) -> None:
                 said = e.diag.message_primary or str(e).strip().splitlines()[0]
                 raise UserSqlError(name, said, sqlstate=e.sqlstate) from e
         if connection.info.transaction_status is not TransactionStatus.IDLE:
-            raise UsageError(f"{name}: opens a transaction and never ends it: commit")
+            raise UsageError(f"{name}: opens a transaction and never ends it: add COMMIT")
 
 
 def _hash(asked: Asked, install: Sequence[Script]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from programs import ACCOUNTS, Play, stage_of
+from programs import ACCOUNTS, Play, Played, stage_of
 from tls_front import TlsFront
 
 from harness.checks import judge
@@ -70,6 +70,17 @@ def test_a_function_is_held_before_every_statement(play: Stages) -> None:
     serial = stage.run()
     assert serial.closing("accounts")[0] == ("alice", 6000)
     assert [a.returned for a in serial.answers.values()] == [5000, 6000]
+
+
+def test_a_transaction_begins_in_its_turn(play: Stages) -> None:
+    """And not when its program has asked for it: else one that came first could be the younger."""
+
+    def when(conn: Connection) -> str:
+        [(begun,)] = conn.execute("SELECT now()::text FROM accounts LIMIT 1")
+        return str(begun)
+
+    played = play(one=when, two=when).run("two.begin", "two.select_accounts", "two.commit")
+    assert played.answers["two"].returned < played.answers["one"].returned
 
 
 def test_it_waits_for_a_lock_as_anybody_does(play: Stages) -> None:
@@ -168,6 +179,46 @@ def test_an_exception_ends_it_and_says_where(play: Stages) -> None:
     assert two.sqlstate is None
     assert two.raised.startswith("ValueError: no more of these (")
     assert played.closing("orders") == [("o1", "paid")]
+
+
+def broken(stage: Play, played: Played) -> set[str]:
+    """The checks that an execution violates."""
+    results = judge(stage.stage.context(played.execution, None))
+    return {v.check for result in results for v in result.violations}
+
+
+def test_what_a_function_had_committed_before_an_exception_is_compared_with_a_serial_run(play: Stages) -> None:
+    """w1 commits, reads what w2 has committed meanwhile, and gives up: as if it had come first and stopped there."""
+
+    def stops(connect: Callable[..., Connection]) -> None:
+        with connect(autocommit=True) as conn:
+            conn.execute("UPDATE accounts SET balance = balance - 1 WHERE owner = 'alice'")
+            [(seen,)] = conn.execute("SELECT balance FROM accounts WHERE owner = 'bob'")
+            if seen:
+                raise RuntimeError("bob has money")
+            conn.execute("UPDATE accounts SET balance = balance + 1 WHERE owner = 'alice'")
+
+    stage = play(one=stops, two="UPDATE accounts SET balance = 7 WHERE owner = 'bob'")
+    played = stage.run("one.update_accounts", "one.update_accounts:commit", "two.update", "two.update:commit")
+    assert played.answers["one"].raised.startswith("RuntimeError: bob has money")
+    assert played.closing("accounts") == [("alice", 3999), ("bob", 7)]
+    assert broken(stage, played) == set()
+
+
+def test_what_two_functions_are_told_is_compared_with_serial_runs(play: Stages) -> None:
+    """Both are told that they were the first, though the tables look as they should."""
+
+    def first(conn: Connection) -> str:
+        [(status,)] = conn.execute("SELECT status FROM orders WHERE id = 'o1'")
+        conn.execute("UPDATE orders SET status = 'taken' WHERE id = 'o1'")
+        return "mine" if status == "paid" else "taken"
+
+    stage = play(one=first, two=first)
+    both = stage.run("one.begin", "one.select_orders", "two.begin", "two.select_orders")
+    assert [a.returned for a in both.answers.values()] == ["mine", "mine"]
+    [note] = [n for result in judge(stage.stage.context(both.execution, None)) for n in result.notes]
+    assert note.check == "serial_answers"
+    assert broken(stage, stage.run()) == set()
 
 
 def test_a_process_that_ends_by_itself_is_reported(play: Stages) -> None:

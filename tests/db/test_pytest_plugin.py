@@ -101,3 +101,11 @@ def test_collecting_imports_nothing_heavy(project: Path) -> None:
     assert "heavy: set()" in done.stdout
     assert "double.yaml::double" in done.stdout
     assert "compose" not in done.stdout
+
+
+def test_a_schedule_of_a_test_that_is_not_there_says_so(project: Path) -> None:
+    header = "scenario: x\nfile: test_other.py::test_it\nhash: -\nserver: 18\nseed: 0\norder: 0\nchecks: x\n"
+    (project / "x.schedule").write_text(f"harness-schedule 1\n{header}\n")
+    done = run_pytest(project, "--harness-replay", "x.schedule", "test_own.py")
+    assert done.returncode == 4
+    assert "--harness-replay x.schedule: its test test_other.py::test_it is not among those collected" in done.stderr

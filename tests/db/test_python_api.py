@@ -147,7 +147,7 @@ def breaks(conn: Connection) -> None:
         ({"calls": [add], "invariants": {"deadlock": "SELECT 1"}}, "invariant 'deadlock': this is the name of a check"),
         ({"calls": [add], "sql": "nowhere.sql"}, "--sql: nowhere.sql cannot be read: No such file or directory"),
         ({"calls": [add], "setup": "CREATE TABEL x ()"}, 'setup:1:8: syntax error at or near "TABEL"'),
-        ({"calls": ["SELECT 1"], "setup": "BEGIN"}, "setup: opens a transaction and never ends it: commit"),
+        ({"calls": ["SELECT 1"], "setup": "BEGIN"}, "setup: opens a transaction and never ends it: add COMMIT"),
         ({"calls": [add, add], "setup": ACCOUNTS, "invariants": {"odd": breaks}}, "invariant odd: "),
         ({"calls": [add], "replay": "nowhere.schedule"}, "nowhere.schedule: cannot be read: No such file or directory"),
     ],
