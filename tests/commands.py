@@ -16,7 +16,7 @@ from pathlib import Path
 import warm
 
 ROOT = Path(__file__).resolve().parent.parent
-BOUND_S = 300.0
+BOUND_S = 600.0
 """How long a command may take before it is taken for hanging."""
 AT_START = ("PYTHON", "LC_", "LANG", "MPL")
 """Variables that are read once, when an interpreter or a library starts."""
