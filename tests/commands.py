@@ -16,7 +16,7 @@ from pathlib import Path
 import warm
 
 ROOT = Path(__file__).resolve().parent.parent
-BOUND_S = 300.0
+BOUND_S = 600.0
 """How long a command may take before it is taken for hanging."""
 AT_START = ("PYTHON", "LC_", "LANG", "MPL")
 """Variables that are read once, when an interpreter or a library starts."""
@@ -57,11 +57,14 @@ class Warm:
         pid = self._number()
         with ThreadPoolExecutor(2) as readers:
             read = [readers.submit(_all_of, descriptor) for descriptor in (out, err)]
-            if wait(read, timeout=BOUND_S).not_done:
+            late = bool(wait(read, timeout=BOUND_S).not_done)
+            if late:
                 os.kill(pid, signal.SIGKILL)
-                raise subprocess.TimeoutExpired(["harness", *arguments], BOUND_S)
             said, complained = (each.result() for each in read)
-        return subprocess.CompletedProcess(["harness", *arguments], self._number(), said, complained)
+        done = subprocess.CompletedProcess(["harness", *arguments], self._number(), said, complained)
+        if late:
+            raise subprocess.TimeoutExpired(done.args, BOUND_S, said, complained)
+        return done
 
     def close(self) -> None:
         self._control.close()

@@ -15,6 +15,7 @@ import commands
 import hypothesis
 import psycopg
 import pytest
+from hypothesis.internal.conjecture import engine
 
 from harness.db import connect
 from harness.driver.pool import WorkerPool
@@ -38,6 +39,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("anew", hypothesis.settings.get_profile("suite"), derandomize=False)
 hypothesis.settings.load_profile("suite")
+# Nor is how far an example has been shrunk by then.
+engine.MAX_SHRINKING_SECONDS = 24 * 3600
 
 # Nor may it matter whether the suite runs where the harness itself would say more than elsewhere.
 for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):

@@ -33,6 +33,15 @@ SELECT format('SELECT %L, ctid, xmin, t::text FROM %s t', oid::regclass, oid::re
 FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"""
 
 
+def make_roles(server: EmbeddedTarget) -> None:
+    """Those of `TAKEN` that are not there yet: on somebody else's server no command makes them."""
+    with psycopg.connect(server.conninfo("postgres"), autocommit=True) as conn:
+        there = {name for (name,) in conn.execute("SELECT rolname FROM pg_roles")}
+        for role in TAKEN:
+            if role not in there:
+                conn.execute(f"CREATE ROLE {role}".encode())
+
+
 def settle(server: EmbeddedTarget) -> None:
     """Make their roles, and a database ``theirs``."""
     with psycopg.connect(server.conninfo("postgres"), autocommit=True) as conn:
@@ -54,7 +63,7 @@ def as_(server: EmbeddedTarget, role: str) -> ServerTarget:
 def everything(server: EmbeddedTarget) -> str:
     """All there is on it, to the last row's place and age: two of these are equal when nobody has touched anything."""
     dump = [server.binaries.folder / "pg_dumpall", "-h", server.folder, "-U", "postgres"]
-    text = subprocess.run(dump, check=True, capture_output=True, text=True, timeout=120).stdout
+    text = subprocess.run(dump, check=True, capture_output=True, text=True, timeout=600).stdout
     # A new random word in every dump keeps psql from being told to obey what is in the data.
     lines = [line for line in text.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
     with psycopg.connect(server.conninfo("theirs")) as conn:

@@ -78,7 +78,7 @@ def servers_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """How long a test waits before it takes something for hanging: it says nothing about how long that may take."""
 
 

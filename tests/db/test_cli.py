@@ -233,5 +233,5 @@ def test_plain_output_has_no_colours_and_a_closed_pipe_does_no_harm(tmp_path: Pa
     done = harness("run", "double_workers", "-v", "--out", str(tmp_path), NO_COLOR="1")
     assert "\x1b" not in done.stdout
     command = f"{sys.executable} -m harness run double_workers -v --out {tmp_path} | head -1; exit ${{PIPESTATUS[0]}}"
-    piped = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+    piped = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert (piped.returncode, piped.stderr) == (0, "")

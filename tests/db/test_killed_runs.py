@@ -124,7 +124,7 @@ def test_the_folder_of_a_killed_run_is_swept_by_the_next(started: Run, tmp_path:
         cwd=ROOT,
         check=True,
         stdout=subprocess.DEVNULL,
-        timeout=120,
+        timeout=600,
     )
     assert [f for f in folders if f.exists()] == []
 
@@ -148,7 +148,7 @@ def test_two_runs_at_once_do_not_collide(tmp_path: Path) -> None:
         subprocess.Popen(c, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands
     ]
     for process in running:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
         assert (process.returncode, errors) == (0, "")
     assert len([p for p in tmp_path.iterdir() if p.is_dir() and not p.is_symlink()]) == 3
 

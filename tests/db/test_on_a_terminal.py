@@ -26,7 +26,7 @@ from harness.run import SilentReporter, run_scenarios
 from harness.scenario.find import find_scenarios, load_all
 from harness.targets.embedded import EmbeddedTarget
 
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 ENDLESS = ["run", "double_workers", "--strategy", "random_walk", "--schedules", "1000000"]
 UNDER_WAY = re.compile(r"^  double_worker\S*  \d[\d,]*/2,000,001(  |$)", re.MULTILINE)
 

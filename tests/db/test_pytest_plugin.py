@@ -55,7 +55,7 @@ def run_pytest(project: Path, *arguments: str) -> subprocess.CompletedProcess[st
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
 
@@ -79,7 +79,7 @@ def test_a_failing_item_prints_the_timeline_and_a_replay_command_that_works(proj
         cwd=project,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert replayed.returncode == 1, replayed.stdout + replayed.stderr

@@ -55,7 +55,7 @@ def run(cwd: Path, *arguments: str) -> Done:
         env={**environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from elsewhere import make_roles
 from test_killed_runs import Run, sockets
 
 from harness.targets.embedded import EmbeddedTarget
@@ -61,7 +62,7 @@ def test_a_polite_end_leaves_nothing_at_all(
     folders = soaking.run_folders()
     assert folders
     soaking.process.send_signal(number)
-    _, errors = soaking.process.communicate(timeout=120)
+    _, errors = soaking.process.communicate(timeout=600)
     assert soaking.process.returncode == code
     assert errors == (f"harness: {said}\n" if said else "")
     soaking.await_nothing_left()
@@ -72,6 +73,7 @@ def test_a_polite_end_leaves_nothing_at_all(
 def test_on_a_server_of_somebody_elses_no_session_and_no_database_is_left(
     command: list[str], target: EmbeddedTarget
 ) -> None:
+    make_roles(target)
     dsn = f"postgresql://postgres@/postgres?host={target.folder}&port=5432"
     with psycopg.connect(target.conninfo("postgres"), autocommit=True) as conn:
         databases = conn.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
@@ -83,7 +85,7 @@ def test_on_a_server_of_somebody_elses_no_session_and_no_database_is_left(
                 assert run.process.poll() is None
                 run.watch(0.2)
             run.process.send_signal(signal.SIGINT)
-            run.process.communicate(timeout=120)
+            run.process.communicate(timeout=600)
             assert run.process.returncode == 130
             assert conn.execute(sessions.encode(), known).fetchone() == (0,)
             assert conn.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall() == databases

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from commands import harness
+from elsewhere import make_roles
 from soak_mutants import never_ends, other_tables, refuses_all, says_so_and_does_not, wide_race
 
 from harness.db import connect
@@ -252,6 +253,7 @@ def test_the_command_leaves_its_reports_and_nothing_on_a_server_of_somebody_else
     target: EmbeddedTarget, tmp_path: Path
 ) -> None:
     before = databases_of(target)
+    make_roles(target)
     dsn = f"postgresql://postgres@/postgres?host={target.folder}&port=5432"
     done = harness(
         "soak", "--operations", "200", "--workers", "3", "--users", "5", "--target", dsn, "--faults", "kill,cancel",

@@ -33,7 +33,7 @@ def spec(*arguments: Any, cwd: Path = ROOT) -> subprocess.CompletedProcess[bytes
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
 
@@ -119,7 +119,7 @@ def test_it_ends_when_it_is_told_to(
             while not conn.execute("SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600);'").fetchone():
                 assert process.poll() is None
             process.send_signal(ending)
-            assert process.wait(timeout=120) == 128 + ending
+            assert process.wait(timeout=600) == 128 + ending
         assert conn.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall() == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from harness.spec.waits import PATIENCE_S, Waits, _whom
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
-SOON_S = 0.5
+SOON_S = 1.0
 """A limit for steps that are to reach it. Others are to end before it, on a busy machine too."""
 
 
@@ -93,7 +94,7 @@ def test_a_spec_shows_what_was_broken(
 def test_a_step_that_takes_too_long_is_cancelled(server: EmbeddedTarget, places: Databases) -> None:
     spec = text("session s1 step sleep { SELECT pg_sleep(50); } step on { SELECT 1 AS one; } session s2 step b { }")
     shown = printed(server, places, spec, limit=SOON_S).decode()
-    assert shown.count("isolationtester: canceling step sleep after 0 seconds\n") == 3
+    assert len(re.findall(r"^isolationtester: canceling step sleep after \d+ seconds$", shown, re.MULTILINE)) == 3
     assert shown.count("ERROR:  canceling statement due to user request\nstep ") == 3
 
 
@@ -103,7 +104,8 @@ def test_so_is_one_that_nobody_lets_go(server: EmbeddedTarget, places: Databases
         "session s2 step read { SELECT FROM t; } step on { SELECT 1 AS one; } permutation lock read on end"
     )
     shown = printed(server, places, spec, limit=SOON_S).decode()
-    assert "step read: SELECT FROM t; <waiting ...>\nisolationtester: canceling step read after 0 seconds\n" in shown
+    cancelled = r"step read: SELECT FROM t; <waiting \.\.\.>\nisolationtester: canceling step read after \d+ seconds\n"
+    assert re.search(cancelled, shown)
     assert "step read: <... completed>\nERROR:  canceling statement due to user request\nstep on: " in shown
 
 
@@ -124,7 +126,7 @@ def test_so_is_one_that_nobody_lets_go(server: EmbeddedTarget, places: Databases
         ),
         (
             "session s step a { } step c { } session t step b { } permutation a(*, b) b(a) c",
-            "1:16: step a timed out after 0 seconds active steps are: a b",
+            r"1:16: step a timed out after \d+ seconds active steps are: a b",
         ),
     ],
 )

@@ -84,7 +84,7 @@ def test_a_real_command_prints_no_traceback(tmp_path: Path, case: str) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
