@@ -32,7 +32,7 @@ def main() -> None:
     asked = parser.parse_args()
     quick: bool = asked.quick
     parts: dict[str, Callable[[], Part]] = {
-        "orders": lambda: orders.measure(2 if quick else 7, 4 if quick else 10, 0.5 if quick else 1.5),
+        "orders": lambda: orders.measure(2 if quick else 7, 20 if quick else 40, 0.5 if quick else 1.5),
         "detection": lambda: detection.measure(asked.mutants, mutants=not quick or asked.mutants is not None),
         "control": lambda: control.measure(3 if quick else 9, 20 if quick else 60),
         "shards": lambda: shards.measure(1 if quick else 5, 0.5 if quick else 1.5),

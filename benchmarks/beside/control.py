@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from statistics import median
 
-import psutil
-
-from beside.figures import Figure, Part, in_turns, ratio
+from beside.figures import Figure, Part, in_turns, processor_time, ratio
 from beside.held import SERIAL, Held
 from harness.driver.pool import WorkerPool
 from harness.targets.databases import Databases
@@ -29,11 +26,11 @@ def measure(rounds: int, times: int) -> Part:
         def one(name: str) -> Callable[[], float]:
             def seconds() -> float:
                 held[name].once()  # the workers go over to its database
-                spent, begin = _cpu(target.pid), time.perf_counter()
+                spent, begin = processor_time(target.pid), time.perf_counter()
                 for _ in range(times):
                     held[name].once()
                 took = (time.perf_counter() - begin) / times
-                cpu[name].append((_cpu(target.pid) - spent) / times)
+                cpu[name].append((processor_time(target.pid) - spent) / times)
                 return took
 
             return seconds
@@ -58,18 +55,3 @@ def measure(rounds: int, times: int) -> Part:
     figures.append(Figure(name="processor time of a schedule in all processes, auto", value=1000 * median(cpu["auto"]),
                           unit="ms", note=f"plain calls {1000 * median(cpu[SERIAL]):.2f} ms"))  # fmt: skip
     return Part(title="Control inside a function, seven gates", figures=tuple(figures), pids=pids)
-
-
-def _cpu(postmaster: int) -> float:
-    """Seconds of processor time so far, of this process, its workers and the server, the dead ones included."""
-    total = 0.0
-    mine = psutil.Process(os.getpid())
-    for process in [mine, *mine.children(recursive=True)]:
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-        if process.pid == postmaster:
-            total += times.children_user + times.children_system
-    return total

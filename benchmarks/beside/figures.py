@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
+
+import psutil
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,20 @@ def in_turns(rounds: int, *sides: Callable[[], float]) -> list[list[float]]:
 def ratio(above: Sequence[float], below: Sequence[float]) -> float:
     """The median of the ratios of runs that were neighbours."""
     return median(a / b for a, b in zip(above, below, strict=True))
+
+
+def processor_time(postmaster: int) -> float:
+    """Seconds of processor time so far of this process, of all that it has started, and of the server's processes,
+    those that are over included: what a busy machine changes far less than the time on a clock."""
+    own = psutil.Process(os.getpid())
+    times = [own.cpu_times()]
+    total = times[0].children_user + times[0].children_system
+    for process in own.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times.append(process.cpu_times())
+            if process.pid == postmaster:
+                total += times[-1].children_user + times[-1].children_system
+    return total + sum(t.user + t.system for t in times)
 
 
 def machine(server: str) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from statistics import median
 
 import psycopg
 
-from beside.figures import Figure, Part, in_turns, ratio
+from beside.figures import Figure, Part, in_turns, processor_time, ratio
 from beside.peers import isolationtester
 from beside.shards import Fleet
 from harness.driver.controller import Controller
@@ -135,15 +137,48 @@ def measure(rounds: int, times: int, seconds: float) -> Part:
                 Fleet(1, kind, seconds, target, databases) as one,
                 Fleet(processors(), kind, seconds, target, databases) as several,
             ):
-                sides = in_turns(rounds, one.rate, several.rate, *([theirs] if program else []))
+                costs = [
+                    Costed(one.rate, lambda rate: rate * seconds, target.pid),
+                    Costed(several.rate, lambda rate: rate * seconds, target.pid),
+                ]
+                if program:
+                    sent = times * len(chosen) + 1
+                    costs.append(Costed(theirs, partial(_always, sent), target.pid))
+                sides = in_turns(rounds, *costs)
                 pids += one.pids + several.pids
-            for count, mine in zip((1, processors()), sides, strict=False):
+            for side, count in enumerate((1, processors())):
+                mine = sides[side]
                 beside = ratio(mine, sides[2]) if program else None
-                rates = f"{median(mine):.0f}/s" + (f" to {median(sides[2]):.0f}/s" if program else "")
+                note = f"{median(mine):.0f}/s" + (f" to {median(sides[2]):.0f}/s" if program else "")
+                note += f"; processor time {costs[side].each:.2f} ms"
+                note += f" to {costs[2].each:.2f} ms" if program else ""
                 name = f"{kind}, {len(chosen)} orders, {count} shard{'s' * (count > 1)}: times isolationtester"
-                figures.append(Figure(name=name, value=beside, unit="times", goal=goal, note=rates))
+                figures.append(Figure(name=name, value=beside, unit="times", goal=goal, note=note))
     absent = () if program else ("isolationtester (apt-get install postgresql-client-15)",)
     return Part(title="Orders of BEGIN, call, COMMIT", figures=tuple(figures), pids=pids, absent=absent)
+
+
+class Costed:
+    """Measures the processor time of what it calls. ``count``: how many schedules, by the rate that it gave."""
+
+    def __init__(self, rate: Callable[[], float], count: Callable[[float], float], postmaster: int) -> None:
+        self._rate, self._count, self._postmaster = rate, count, postmaster
+        self._spent: list[float] = []
+
+    def __call__(self) -> float:
+        before = processor_time(self._postmaster)
+        found = self._rate()
+        self._spent.append(1000 * (processor_time(self._postmaster) - before) / self._count(found))
+        return found
+
+    @property
+    def each(self) -> float:
+        """Milliseconds of processor time that a schedule took, client and server together."""
+        return median(self._spent)
+
+
+def _always(count: int, _: float) -> float:
+    return count
 
 
 def _seconds(program: Path | None, conninfo: str, file: Path, text: str) -> float:
