@@ -18,7 +18,7 @@ def marked(pid: int, host: str = "") -> Mark:
     return found
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 1])
+@pytest.mark.parametrize("pid", [os.getpid(), 1], ids=["ours", "the first"])
 def test_a_process_that_is_there_lives_whoever_it_belongs_to(pid: int) -> None:
     assert marked(pid).lives
     assert not marked(pid, "another-machine").lives
