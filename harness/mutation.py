@@ -70,7 +70,9 @@ class Trial:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingResult:
     """A setting without any mutant. ``sound``: it was green and exhausted: what trips with a mutant in it trips for
-    the mutant. ``meaning``: one sentence on what was seen. ``reached``: False when time ran out."""
+    the mutant. ``may_exhaust``: False on a server where it is luck who wakes first and no search is ever exhausted;
+    green is all that it can be there. ``meaning``: one sentence on what was seen. ``reached``: False when time ran
+    out."""
 
     name: str
     file: str
@@ -80,10 +82,11 @@ class SettingResult:
     elapsed_s: float
     meaning: str
     reached: bool = True
+    may_exhaust: bool = True
 
     @property
     def sound(self) -> bool:
-        return self.verdict is Verdict.PASS and self.exhausted
+        return self.verdict is Verdict.PASS and (self.exhausted or not self.may_exhaust)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,6 +117,7 @@ def alone(
         elapsed_s=result.elapsed_s,
         meaning=result.meaning,
         reached=not cut_short,
+        may_exhaust=target.at_hand,
     )
 
 

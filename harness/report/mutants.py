@@ -66,7 +66,8 @@ class MutationConsole:
         self._counted.show()
         if result.sound:
             if self._verbose:
-                said = f"{plural(result.schedules, 'schedule')}, all there are, {seconds(result.elapsed_s)}"
+                how = "all there are" if result.exhausted else "sampled"
+                said = f"{plural(result.schedules, 'schedule')}, {how}, {seconds(result.elapsed_s)}"
                 self._say(f"✓ {result.name:<{self._width}}  alone: {said}", "dim")
         elif result.reached:
             self._say(f"✗ {result.name}: the setting itself is broken: {_unsound(result)}", "bold red")

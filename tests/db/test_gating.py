@@ -15,6 +15,7 @@ from corpus_cases import Case, cases, statements
 from corpus_runs import ledger as case_ledger
 from gate_samples import SAMPLES, TABLES, Sample
 from gated import FIRST_TURN, Shown, Watched, gate, ledger, sign_of_life, take_control
+from psycopg.conninfo import make_conninfo
 
 from harness.db import connect
 from harness.model import SiteKind
@@ -55,7 +56,9 @@ def beside() -> Iterator[Callable[[psycopg.Connection[Any]], psycopg.Connection[
     opened = []
 
     def make(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
-        opened.append(connect(connection.info.dsn, application_name="beside"))
+        info = connection.info
+        where = make_conninfo(info.dsn, password=info.password or None)  # which a DSN leaves out
+        opened.append(connect(where, application_name="beside"))
         return opened[-1]
 
     yield make

@@ -100,6 +100,7 @@ def test_every_point_is_a_step_and_the_commit_is_one_of_its_own(stage: OpenStage
     assert who(done) == ["x"]
 
 
+@pytest.mark.own_server("it stops a backend")
 def test_a_worker_is_not_quicker_than_the_keys(stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The backend that holds the keys is stopped for a while just when it is asked for them."""
     opened = stage(w1=["SELECT one('x')"], w2=["SELECT one('y')"])

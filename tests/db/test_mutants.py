@@ -17,6 +17,8 @@ from harness.mutants.trial import NOT_REACHED, Limits, alone, attempt
 from harness.mutation import BASELINES, Mutant, MutantResult, MutationRun, SettingResult, Trial
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
+from harness.targets.protocol import Target
+from harness.targets.server import ServerTarget
 
 
 @pytest.fixture
@@ -126,13 +128,24 @@ def test_out_of_time_is_not_reached(tried: Trials) -> None:
     assert (trial.killed, trial.reached, trial.survived, trial.why) == (False, False, False, NOT_REACHED)
 
 
-@pytest.mark.own_server("only there a search can be exhausted")
-def test_settings_alone(system: Path, target: EmbeddedTarget, databases: Databases, pool: WorkerPool) -> None:
+def test_settings_alone(system: Path, target: Target, databases: Databases, pool: WorkerPool) -> None:
     good = alone(system / "settings" / "two.yaml", 0, target, databases, pool)
-    assert (good.sound, good.exhausted, good.verdict) == (True, True, Verdict.PASS)
+    assert (good.sound, good.exhausted, good.verdict) == (True, target.at_hand, Verdict.PASS)
     bad = alone(system / "settings" / "broken.yaml", 0, target, databases, pool)
     assert (bad.sound, bad.verdict) == (False, Verdict.VIOLATION)
     assert "never_negative" in bad.meaning
+
+
+def test_where_nothing_can_be_exhausted_a_setting_is_sound_when_it_is_green(
+    system: Path, target: Target, pool: WorkerPool
+) -> None:
+    dsn = target.conninfo(target.maintenance_database)
+    with ServerTarget(dsn) as theirs, Databases(theirs) as databases:
+        good, bad = (
+            alone(system / "settings" / f"{name}.yaml", 0, theirs, databases, pool) for name in ("two", "broken")
+        )
+    assert (good.sound, good.exhausted, good.verdict) == (True, False, Verdict.PASS)
+    assert (bad.sound, bad.verdict) == (False, Verdict.VIOLATION)
 
 
 class Told:
