@@ -110,7 +110,8 @@ class Guesser:
         seen = set()
         used = () if setting else self._subject.uses.get(position, ())
         for table, column, how in (*used, *self._by_name(parameter)):
-            if (table.key, column.name) not in seen and _alike(parameter.type, column.type):
+            # A setting is text, whatever it is cast to.
+            if (table.key, column.name) not in seen and (setting or _alike(parameter.type, column.type)):
                 seen.add((table.key, column.name))
                 yield table, column, how
 
@@ -156,7 +157,7 @@ class Guesser:
         if kind.base in _WHOLE and not any(t.is_key(c.name) for t, c, _ in columns):
             return []
         name = parameter.name or (columns[0][1].name if columns else "key")
-        first, second = (fresh(kind, name, n + 1000 * (kind.base not in TEXT)) for n in range(2))
+        first, second = (fresh(kind, name, n, other=True) for n in range(2))
         return [Candidate(sql=first, other=second, said="made up")]
 
     # ----------------------------------------------------------------------------------------------------- values

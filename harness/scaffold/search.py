@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -18,11 +18,13 @@ _TRIES = 100
 """Calls that are tried alone, per set-up."""
 _CHOICES = 4
 """Columns with a choice of texts that are turned."""
-_WAYS = (48, 10, 5, 1)
+_WAYS = (60, 10, 6, 6)
 """Set-ups that are tried, by the grade of what was found."""
 _SMALL = 200
 """Rows of a table that is compared before and after."""
 _COMBINATIONS = 2000
+_BESIDE = 24
+"""The same, of another function in the set-up of a first one."""
 _FEW = 4
 """Of set-ups and of calls, where a call sleeps."""
 _TIMEOUT = "57014"
@@ -36,7 +38,8 @@ class Endless(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two calls. ``variant``: ``retry`` (the same one twice), ``requests``, ``opposite``. ``grade``: 3: one after the
+    """Two calls. ``variant``: ``retry`` (the same one twice), ``requests``, ``opposite``, ``first``
+    (the same one twice, where neither finds anything). ``grade``: 3: one after the
     other, a call has another effect than alone; 2: it answers something else, or the order shows in the rows; 1: both
     change rows; 0: not both."""
 
@@ -64,11 +67,21 @@ class Found:
     def grade(self) -> int:
         return max((p.grade for p in self.pairs), default=0)
 
+    @property
+    def sum(self) -> int:
+        """Of the grades."""
+        return sum(p.grade for p in self.pairs)
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is nothing more to be found."""
+        return bool(self.pairs) and all(p.grade == 3 for p in self.pairs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """A way of setting up. ``fill``: which tables get rows: ``none``, ``looked`` or ``all`` (of those that are empty),
-    ``more`` (those that are looked at, whether they have rows or not)."""
+    """A way of setting up. ``fill``: which tables get rows: ``none``; of those that are empty, ``others`` (into which
+    no row is inserted), ``looked`` or ``all``; ``more`` (those that are looked at, whether they have rows or not)."""
 
     fill: str
     taste: Taste
@@ -81,7 +94,8 @@ def ways(subject: Subject) -> Iterator[Way]:
     hints = {name: found for name in sorted(names) if (found := subject.literals(name))}
     plain = Taste(hints=hints, members=subject.members)
     yield Way(fill="none", taste=plain)
-    for taste in (plain, replace(plain, full=True), replace(plain, numbers=1)):
+    for taste in (plain, replace(plain, numbers=1), replace(plain, full=True)):
+        yield Way(fill="others", taste=taste)
         yield Way(fill="looked", taste=taste)
         yield Way(fill="all", taste=taste)
     turned = [{name: i} for name, count in _choices(subject, hints) for i in range(1, min(count, 5))]
@@ -115,7 +129,7 @@ def look(bench: Bench, schema: Schema, subject: Subject) -> Found:
     best = Found(subject=subject)
     seen: set[tuple[str, ...]] = set()
     for number, way in enumerate(ways(subject)):
-        if number >= (_FEW if subject.sleeps else _WAYS[best.grade]):
+        if best.whole or number >= (_FEW if subject.sleeps else _WAYS[best.grade]):
             break
         try:
             found = _with(bench, schema, subject, way, seen)
@@ -123,9 +137,37 @@ def look(bench: Bench, schema: Schema, subject: Subject) -> Found:
             return replace(best, last=f"a call does not end within {ALONE_S} s")
         if found is None:
             continue
-        if found.grade > best.grade or not (best.grade or best.setup):
+        if found.sum > best.sum or not (best.grade or best.setup):
             best = found
     return best
+
+
+def look_first(bench: Bench, schema: Schema, found: Found) -> Found | None:
+    """Who comes first: calls that find nothing where they look, and insert it, of which the second one finds it. None
+    where ``found`` is of that kind itself, or there is nothing like it."""
+    subject = found.subject
+    both = {f"{t.schema}.{t.name}" for t in subject.looked if t.name in subject.inserted}
+    if not both or any(p.grade == 3 and _inserts(p.outcomes[0], both) for p in found.pairs):
+        return None
+    taste = next(ways(subject)).taste
+    with bench.set_up(), suppress(Endless):
+        filler = Filler(bench.connection, schema, taste)
+        for table in subject.tables:
+            if table.name not in subject.inserted:
+                filler.fill(table.key)
+        judge = Judge(bench, subject.tables)
+        for chosen in _singles(bench, subject, taste)[0]:
+            given = tuple(c.sql for c in chosen)
+            call = render(subject, list(given))
+            pair = judge.pair("first", call, call)
+            if pair.grade == 3 and _inserts(pair.outcomes[0], both):
+                pair = replace(pair, given=(given, given), said=tuple(c.said for c in chosen))
+                return Found(subject=subject, setup=filler.filled().statements, pairs=(pair,))
+    return None
+
+
+def _inserts(outcome: Outcome, tables: Set[str]) -> bool:
+    return any(name in tables and inserted for name, inserted, _, _ in outcome.changes)
 
 
 def _with(bench: Bench, schema: Schema, subject: Subject, way: Way, seen: set[tuple[str, ...]]) -> Found | None:
@@ -148,6 +190,8 @@ def _to_fill(subject: Subject, fill: str) -> list[Table]:
     if fill == "more":
         return list(subject.looked)
     tables = subject.looked if fill == "looked" else subject.tables
+    if fill == "others":
+        tables = tuple(t for t in tables if t.name not in subject.inserted)
     return [t for t in tables if t.rows == 0 and t.key != (subject.inserts.key if subject.inserts else "")]
 
 
@@ -175,7 +219,9 @@ def _mark(pair: Pair) -> tuple[int, int]:
     return pair.grade, 0 if pair.grade == 3 else pair.meets
 
 
-def _singles(bench: Bench, subject: Subject, taste: Taste) -> tuple[list[tuple[Candidate, ...]], str]:
+def _singles(
+    bench: Bench, subject: Subject, taste: Taste, tries: int = _TRIES
+) -> tuple[list[tuple[Candidate, ...]], str]:
     """Calls that change rows, and what became of the first one that does not."""
     options = Guesser(bench, subject, taste).candidates()
     if not all(options):
@@ -183,7 +229,7 @@ def _singles(bench: Bench, subject: Subject, taste: Taste) -> tuple[list[tuple[C
         return [], f"no value of type {', '.join(missing)} could be guessed"
     found: list[tuple[Candidate, ...]] = []
     last = ""
-    for chosen in itertools.islice(_combinations(options), _FEW if subject.sleeps else _TRIES):
+    for chosen in itertools.islice(_combinations(options), _FEW if subject.sleeps else tries):
         outcome = bench.alone(render(subject, [c.sql for c in chosen]))
         if outcome.sqlstate == _TIMEOUT:
             raise Endless
@@ -201,7 +247,7 @@ def beside(bench: Bench, found: Found, other: Subject) -> tuple[Found, Pair] | N
     first = max(found.pairs, key=lambda p: p.grade).calls[0]
     with bench.set_up(found.setup), suppress(Endless):
         judge = Judge(bench, found.subject.tables)
-        for chosen in _singles(bench, other, Taste())[0]:
+        for chosen in _singles(bench, other, Taste(), _BESIDE)[0]:
             pair = judge.pair("both", first, render(other, [c.sql for c in chosen]))
             if pair.grade == 3:
                 return found, pair

@@ -18,6 +18,7 @@ _ABOUT = {
     "requests": "Two requests at the same time, each with keys of its own.",
     "retry": "The very same call twice at the same time: a retry, or a double click.",
     "opposite": "Two calls that take the same things in opposite orders.",
+    "first": "Twice for the first time: both calls find nothing yet.",
     "both": "Two functions that write the same table, at the same time.",
 }
 

@@ -43,7 +43,7 @@ class Uses:
     ``numbers``: whole numbers in the text. ``settings``: names read by current_setting(). ``keys``: of JSON, with the
     type that the value is cast to; ``members``: column or variable → those that it is asked for. ``listed``: a JSON
     parameter is an array of such objects. ``called``: functions that are called, with their schema. ``looked``: tables
-    in FROM, or changed or locked by condition."""
+    in FROM, or changed or locked by condition; ``inserted``: those that rows are inserted into."""
 
     uses: tuple[Use, ...] = ()
     literals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -54,6 +54,7 @@ class Uses:
     listed: bool = False
     called: frozenset[str] = frozenset()
     looked: frozenset[str] = frozenset()
+    inserted: frozenset[str] = frozenset()
 
 
 def uses_of(routine: Routine, parameters: Sequence[str]) -> Uses:
@@ -104,6 +105,7 @@ class _Walk:
         self._listed = False
         self._called: set[str] = set()
         self._looked: set[str] = set()
+        self._inserted: set[str] = set()
 
     def found(self) -> Uses:
         names = dict.fromkeys([*self._literals, *self._given])
@@ -117,6 +119,7 @@ class _Walk:
             listed=self._listed,
             called=frozenset(self._called),
             looked=frozenset(self._looked),
+            inserted=frozenset(self._inserted),
         )
 
     def statement(self, node: Any) -> None:
@@ -133,6 +136,7 @@ class _Walk:
     # ------------------------------------------------------------------------------------------------- statements
 
     def _InsertStmt(self, node: Any) -> None:
+        self._inserted.add(node.relation.relname)
         columns = [c.res_target.name for c in node.cols]
         select = node.select_stmt.select_stmt if node.HasField("select_stmt") else None
         if select is None:
