@@ -96,7 +96,7 @@ class Guesser:
         hints = {parameter.name: [t for _, c, _ in columns for t in self._subject.literals(c.name)]}
         hints[parameter.name] += self._subject.literals(_bare(parameter.name))
         taste = Taste(numbers=1, hints={k: list(dict.fromkeys(v)) for k, v in hints.items()})
-        if not kind.numeric or not columns:
+        if not own and not (kind.numeric and columns):
             for value in of_type(kind, parameter.name, taste):
                 yield Candidate(sql=value, said=f"a {kind.name}")
         if kind.base in ("timestamptz", "timestamp", "date"):

@@ -340,7 +340,9 @@ class Judge:
             with bench.aside():
                 one_after = bench.run([second, first])[1]
                 other_rows = bench.rows(self._tables)
-        if two_after.effect != two.effect or one_after.effect != one.effect:
+        if variant == "opposite" and (two_after.sqlstate or one_after.sqlstate):
+            mark = 1  # who fails takes no more locks
+        elif two_after.effect != two.effect or one_after.effect != one.effect:
             mark = 3
         elif two_after.answer != two.answer or one_after.answer != one.answer or rows != other_rows:
             mark = 2
