@@ -18,7 +18,7 @@ _TRIES = 100
 """Calls that are tried alone, per set-up."""
 _CHOICES = 4
 """Columns with a choice of texts that are turned."""
-_WAYS = (60, 10, 6, 6)
+_WAYS = (60, 9, 5, 3)
 """Set-ups that are tried, by the grade of what was found."""
 _SMALL = 200
 """Rows of a table that is compared before and after."""
@@ -94,10 +94,12 @@ def ways(subject: Subject) -> Iterator[Way]:
     hints = {name: found for name in sorted(names) if (found := subject.literals(name))}
     plain = Taste(hints=hints, members=subject.members)
     yield Way(fill="none", taste=plain)
-    for taste in (plain, replace(plain, numbers=1), replace(plain, full=True)):
-        yield Way(fill="others", taste=taste)
-        yield Way(fill="looked", taste=taste)
-        yield Way(fill="all", taste=taste)
+    few = replace(plain, numbers=1)
+    for fill in ("others", "looked", "all"):
+        yield Way(fill=fill, taste=plain)
+        yield Way(fill=fill, taste=few)
+    for fill in ("others", "looked", "all"):
+        yield Way(fill=fill, taste=replace(plain, full=True))
     turned = [{name: i} for name, count in _choices(subject, hints) for i in range(1, min(count, 5))]
     for turns in turned:
         yield Way(fill="all", taste=replace(plain, turns=turns))
@@ -109,7 +111,7 @@ def ways(subject: Subject) -> Iterator[Way]:
     yield Way(fill="all", taste=replace(plain, yes=True))
     for number in [n for n in subject.numbers if 2 <= n <= 12][:2]:
         yield Way(fill="all", taste=plain, rows=number - 1)
-    for taste in (plain, replace(plain, numbers=1), replace(plain, full=True)):
+    for taste in (plain, few, replace(plain, full=True)):
         yield Way(fill="more", taste=taste)
 
 
