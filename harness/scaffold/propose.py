@@ -13,13 +13,14 @@ import psycopg
 from harness.catalog import read_catalog
 from harness.db import answering
 from harness.errors import TargetError
-from harness.scaffold.arguments import slots
 from harness.scaffold.bench import Bench, Outcome
+from harness.scaffold.calls import slots
 from harness.scaffold.commits import without_commits
 from harness.scaffold.invariants import suggest
+from harness.scaffold.judge import Pair
 from harness.scaffold.read import read_schema
 from harness.scaffold.schema import Schema
-from harness.scaffold.search import Found, Pair, beside, look, look_first
+from harness.scaffold.search import Found, beside, look, look_first
 from harness.scaffold.subject import Subject, subjects
 from harness.scaffold.write import Proposal
 

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from harness.scaffold.arguments import Candidate, Guesser, render, slots
-from harness.scaffold.bench import ALONE_S, Bench, Call, Outcome
-from harness.scaffold.rows import ROWS, Filler
-from harness.scaffold.schema import Schema, Table
+from harness.scaffold.arguments import Candidate, Guesser
+from harness.scaffold.bench import ALONE_S, Bench, Outcome
+from harness.scaffold.calls import render, slots
+from harness.scaffold.judge import Judge, Pair
+from harness.scaffold.rows import Filler
+from harness.scaffold.schema import Schema
 from harness.scaffold.subject import Subject
-from harness.scaffold.values import Taste, allowed
+from harness.scaffold.values import Taste
+from harness.scaffold.ways import Way, to_fill, ways
 
 _TRIES = 100
 """Calls that are tried alone, per set-up."""
-_CHOICES = 4
-"""Columns with a choice of texts that are turned."""
 _WAYS = (60, 9, 5, 3)
 """Set-ups that are tried, by the grade of what was found."""
-_SMALL = 200
-"""Rows of a table that is compared before and after."""
 _COMBINATIONS = 2000
 _BESIDE = 24
-"""The same, of another function in the set-up of a first one."""
+"""Calls of another function that are tried in the set-up of a first one."""
 _FEW = 4
 """Of set-ups and of calls, where a call sleeps."""
 _TIMEOUT = "57014"
@@ -34,22 +33,6 @@ _USEFUL = 12
 
 class Endless(Exception):
     """A call that does not end: nothing more is tried with its function."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Two calls. ``variant``: ``retry`` (the same one twice), ``requests``, ``opposite``, ``first``
-    (the same one twice, where neither finds anything). ``grade``: 3: one after the
-    other, a call has another effect than alone; 2: it answers something else, or the order shows in the rows; 1: both
-    change rows; 0: not both."""
-
-    variant: str
-    calls: tuple[Call, Call]
-    grade: int
-    outcomes: tuple[Outcome, ...]
-    meets: int = 0
-    said: tuple[str, ...] = ()
-    given: tuple[tuple[str | None, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,54 +59,6 @@ class Found:
     def whole(self) -> bool:
         """Whether there is nothing more to be found."""
         return bool(self.pairs) and all(p.grade == 3 for p in self.pairs)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """A way of setting up. ``fill``: which tables get rows: ``none``; of those that are empty, ``others`` (into which
-    no row is inserted), ``looked`` or ``all``; ``more`` (those that are looked at, whether they have rows or not)."""
-
-    fill: str
-    taste: Taste
-    rows: int = ROWS
-
-
-def ways(subject: Subject) -> Iterator[Way]:
-    """The simplest first."""
-    names = {c.name for t in subject.tables for c in t.columns}
-    hints = {name: found for name in sorted(names) if (found := subject.literals(name))}
-    plain = Taste(hints=hints, members=subject.members)
-    yield Way(fill="none", taste=plain)
-    few = replace(plain, numbers=1)
-    for fill in ("others", "looked", "all"):
-        yield Way(fill=fill, taste=plain)
-        yield Way(fill=fill, taste=few)
-    for fill in ("others", "looked", "all"):
-        yield Way(fill=fill, taste=replace(plain, full=True))
-    turned = [{name: i} for name, count in _choices(subject, hints) for i in range(1, min(count, 5))]
-    for turns in turned:
-        yield Way(fill="all", taste=replace(plain, turns=turns))
-    yield Way(fill="all", taste=replace(plain, numbers=-100))
-    for turns in turned:
-        yield Way(fill="all", taste=replace(plain, numbers=-100, turns=turns))
-    for time in (1, 2, 3):
-        yield Way(fill="all", taste=replace(plain, time=time))
-    yield Way(fill="all", taste=replace(plain, yes=True))
-    for number in [n for n in subject.numbers if 2 <= n <= 12][:2]:
-        yield Way(fill="all", taste=plain, rows=number - 1)
-    for taste in (plain, few, replace(plain, full=True)):
-        yield Way(fill="more", taste=taste)
-
-
-def _choices(subject: Subject, hints: Mapping[str, Sequence[str]]) -> list[tuple[str, int]]:
-    """Columns that hold one of several texts, and of how many."""
-    found: dict[str, set[str]] = {}
-    for table in subject.looked:
-        for column in table.columns:
-            texts = {*column.type.labels, *hints.get(column.name, ()), *allowed(table, column)}
-            if len(texts) > 1 and column.type.base != "bool":
-                found.setdefault(column.name, set()).update(texts)
-    return [(name, len(texts)) for name, texts in found.items()][:_CHOICES]
 
 
 def look(bench: Bench, schema: Schema, subject: Subject) -> Found:
@@ -176,7 +111,7 @@ def _with(bench: Bench, schema: Schema, subject: Subject, way: Way, seen: set[tu
     """What this way leads to; None for a set-up that was there before."""
     with bench.set_up():
         filler = Filler(bench.connection, schema, way.taste)
-        for table in _to_fill(subject, way.fill):
+        for table in to_fill(subject, way.fill):
             filler.fill(table.key, way.rows)
         filled = filler.filled()
         if filled.statements in seen:
@@ -184,17 +119,6 @@ def _with(bench: Bench, schema: Schema, subject: Subject, way: Way, seen: set[tu
         seen.add(filled.statements)
         found = Found(subject=subject, setup=filled.statements, refused=tuple(filled.refused.items()))
         return explore(bench, found, way.taste)
-
-
-def _to_fill(subject: Subject, fill: str) -> list[Table]:
-    if fill == "none":
-        return []
-    if fill == "more":
-        return list(subject.looked)
-    tables = subject.looked if fill == "looked" else subject.tables
-    if fill == "others":
-        tables = tuple(t for t in tables if t.name not in subject.inserted)
-    return [t for t in tables if t.rows == 0 and t.key != (subject.inserts.key if subject.inserts else "")]
 
 
 def explore(bench: Bench, found: Found, taste: Taste) -> Found:
@@ -316,50 +240,3 @@ def _variants(
             turned = list(requests)
             turned[i], turned[j] = first[j], first[i]
             yield "opposite", first, turned
-
-
-class Judge:
-    """How much calls have to do with each other (see `Pair`), in the state that the database is in. ``tables``: those
-    that are compared row by row."""
-
-    def __init__(self, bench: Bench, tables: Sequence[Table]) -> None:
-        self._bench = bench
-        self._tables = [t for t in tables if t.rows <= _SMALL]
-        self._before = bench.cells(self._tables)
-        self._alone: dict[Call, tuple[Outcome, set[tuple[str, str, str]]]] = {}
-
-    def pair(self, variant: str, first: Call, second: Call) -> Pair:
-        bench = self._bench
-        one, changed = self._changed(first)
-        two, also = self._changed(second)
-        if not (one.changes_rows and two.changes_rows):
-            return Pair(variant=variant, calls=(first, second), grade=0, outcomes=(one, two))
-        with bench.aside():
-            two_after = bench.run([first, second])[1]
-            rows = bench.rows(self._tables)
-        one_after, other_rows = two_after, rows
-        if second != first:
-            with bench.aside():
-                one_after = bench.run([second, first])[1]
-                other_rows = bench.rows(self._tables)
-        if variant == "opposite" and (two_after.sqlstate or one_after.sqlstate):
-            mark = 1  # who fails takes no more locks
-        elif two_after.effect != two.effect or one_after.effect != one.effect:
-            mark = 3
-        elif two_after.answer != two.answer or one_after.answer != one.answer or rows != other_rows:
-            mark = 2
-        else:
-            mark = 1
-        outcomes = (one, two, two_after, one_after)
-        meets = len({column for _, _, column in changed & also})
-        return Pair(variant=variant, calls=(first, second), grade=mark, outcomes=outcomes, meets=meets)
-
-    def _changed(self, call: Call) -> tuple[Outcome, set[tuple[str, str, str]]]:
-        """What becomes of a call that is alone, and which columns of which rows it changes."""
-        if call not in self._alone:
-            with self._bench.aside():
-                [outcome] = self._bench.run([call])
-                after = self._bench.cells(self._tables)
-            changed = {cell for cell, value in self._before.items() if cell in after and after[cell] != value}
-            self._alone[call] = outcome, changed
-        return self._alone[call]

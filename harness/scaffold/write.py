@@ -25,7 +25,7 @@ _ABOUT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """One scenario. ``name``: of its file as well. ``variant``: see `harness.scaffold.search.Pair`; ``both``: of two
+    """One scenario. ``name``: of its file as well. ``variant``: see `harness.scaffold.judge.Pair`; ``both``: of two
     functions. ``notes``: what a person should know, one line each. ``given``: what the arguments are, the same."""
 
     name: str
@@ -45,14 +45,20 @@ def files(proposals: Sequence[Proposal], sources: Sequence[Source], prepared: Pr
     install = list(_install(sources, prepared, into, found))
     for proposal in proposals:
         for invariant in proposal.invariants:
-            if invariant.holds or not any(i.name == invariant.name for p in proposals for i in p.invariants if i.holds):
-                found[into / _file(proposal, invariant)] = f"-- A row means: {invariant.means}.\n{invariant.sql}\n"
+            found[into / _file(proposal, invariant)] = _query(invariant)
         found[into / f"{proposal.name}.yaml"] = "\n".join([*_scenario(proposal, install), ""])
     return found
 
 
 def _file(proposal: Proposal, invariant: Invariant) -> str:
     return f"invariants/{proposal.group}/{invariant.name}.sql"
+
+
+def _query(invariant: Invariant) -> str:
+    lines = [f"-- A row means: {invariant.means}."]
+    if "(VALUES " in invariant.sql:
+        lines.append("-- The totals are those of the set-up: they change with it.")
+    return "\n".join([*lines, invariant.sql, ""])
 
 
 def _scenario(proposal: Proposal, install: Sequence[str]) -> Iterator[str]:
