@@ -248,9 +248,11 @@ class _Walk:
 
 
 def _last_name(node: Any) -> str | None:
-    """``status`` of ``j.status``, perhaps in a function like lower()."""
+    """``status`` of ``j.status``, perhaps in a function like lower(); ``role`` of ``auth.role()``."""
     node = unwrapped(node)
     which = node.WhichOneof("node")
+    if which == "func_call" and not node.func_call.args:
+        return str(node.func_call.funcname[-1].string.sval)
     if which == "func_call" and len(node.func_call.args) == 1:
         return _last_name(node.func_call.args[0])
     if which == "column_ref" and node.column_ref.fields[-1].WhichOneof("node") == "string":
