@@ -25,13 +25,14 @@ _WHOLE = frozenset({"int2", "int4", "int8"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """``sql``: None leaves the parameter out. ``other``: for another request, where that would have its own.
-    ``reversed``: the same things in the opposite order. ``names``: the column whose row it names. ``said``: where it
-    was found, for people."""
+    ``reversed``: the same things in the opposite order. ``beside``: another row's key. ``names``: the column whose row
+    it names. ``said``: where it was found, for people."""
 
     sql: str | None
     said: str
     other: str | None = None
     reversed: str | None = None
+    beside: str | None = None
     names: str = ""
 
 
@@ -115,8 +116,14 @@ class Guesser:
         for table, column, _ in columns:
             for where, name in [(table.key, column.written), *self._parents(table, column)]:
                 if table.is_key(column.name) or not kind.numeric:
-                    for value in self._values(where, name):
-                        yield Candidate(sql=literal_of(value, kind), said=f"{where}.{name}", names=f"{where}.{name}")
+                    values = [literal_of(v, kind) for v in self._values(where, name)]
+                    for value, after in zip(values, values[1:] + values[:1], strict=True):
+                        yield Candidate(
+                            sql=value,
+                            beside=after if after != value else None,
+                            said=f"{where}.{name}",
+                            names=f"{where}.{name}",
+                        )
 
     def _parents(self, table: Table, column: Column) -> Iterator[tuple[str, str]]:
         for reference in table.references:

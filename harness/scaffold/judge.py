@@ -14,12 +14,13 @@ _SMALL = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two calls. ``variant``: ``retry`` (the same one twice), ``requests``, ``opposite``, ``first`` (the same one
-    twice, where neither finds anything), ``both`` (of two functions). ``grade``: 3: one after the other, a call has
-    another effect than alone; 2: it answers something else, or the order shows in the rows; 1: both change rows; 0:
-    not both. ``outcomes``: of each alone, of the second one after the first, of the first one after the second (only
-    those alone at grade 0). ``meets``: how many columns both change in the same row. ``given``: what stands in each
-    slot of the calls (None: nothing); ``said``: where the first call's values come from."""
+    """Two calls. ``variant``: ``retry`` (the same one twice), ``requests``, ``apart`` (about different rows),
+    ``opposite``, ``first`` (the same one twice, where neither finds anything), ``both`` (of two functions). ``grade``:
+    3: one after the other, a call has another effect than alone; 2: it answers something else, or the order shows in
+    the rows; 1: both change rows; 0: not both. ``outcomes``: of each alone, of the second one after the first, of the
+    first one after the second (only those alone at grade 0). ``meets``: how many columns both change in the same row.
+    ``given``: what stands in each slot of the calls (None: nothing); ``said``: where the first call's values come from.
+    """
 
     variant: str
     calls: tuple[Call, Call]

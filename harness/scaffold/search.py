@@ -24,6 +24,8 @@ _WAYS = (60, 9, 5, 3)
 _COMBINATIONS = 2000
 _BESIDE = 24
 """Calls of another function that are tried in the set-up of a first one."""
+_TOUCHES = 2
+"""The grade from which calls about different rows have something to do with each other."""
 _FEW = 4
 """Of set-ups and of calls, where a call sleeps."""
 _TIMEOUT = "57014"
@@ -137,7 +139,9 @@ def explore(bench: Bench, found: Found, taste: Taste) -> Found:
             if _mark(pair) > (_mark(best[variant]) if variant in best else (0, 0)) and pair.grade:
                 said = tuple(c.said for c in chosen)
                 best[variant] = replace(pair, given=(tuple(first), tuple(second)), said=said)
-    order = ("requests", "retry", "opposite")
+    if "apart" in best and best["apart"].grade < _TOUCHES:
+        del best["apart"]
+    order = ("requests", "retry", "apart", "opposite")
     return replace(found, pairs=tuple(best[v] for v in order if v in best), last=last)
 
 
@@ -231,6 +235,9 @@ def _variants(
     if more != requests:
         yield "requests", first, more
     yield "retry", first, first
+    for place, candidate in enumerate(chosen):
+        if candidate.beside is not None and candidate.beside not in first:
+            yield "apart", first, [*requests[:place], candidate.beside, *requests[place + 1 :]]
     turned = [c.reversed or (o if c.other else c.sql) for c, o in zip(chosen, requests, strict=True)]
     if any(c.reversed for c in chosen):
         yield "opposite", first, turned

@@ -17,6 +17,7 @@ from harness.scaffold.invariants import Invariant
 _ABOUT = {
     "requests": "Two requests at the same time, each with keys of its own.",
     "retry": "The very same call twice at the same time: a retry, or a double click.",
+    "apart": "Two calls about different rows that have something in common.",
     "opposite": "Two calls that take the same things in opposite orders.",
     "first": "Twice for the first time: both calls find nothing yet.",
     "both": "Two functions that write the same table, at the same time.",
