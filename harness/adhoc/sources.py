@@ -35,18 +35,19 @@ class Source:
     files: tuple[File, ...]
 
 
-def read_source(entry: str) -> Source:
-    """Raises `UsageError` when there is nothing to read, `UserSqlError` with a position for bad SQL."""
+def read_source(entry: str, *, option: str = "--sql") -> Source:
+    """``option``: what errors call it. Raises `UsageError` when there is nothing to read, `UserSqlError` with a
+    position for bad SQL."""
     if not entry:
-        raise UsageError("--sql is empty: it takes a file or a folder")
+        raise UsageError(f"{option} is empty: it takes a file or a folder")
     path = Path(entry)
     if path.is_dir():
         names = {f"{entry.rstrip('/')}/{f.name}": f for f in sorted(path.glob("*.sql"))}
         if not names:
-            raise UsageError(f"--sql {entry}: this folder holds no .sql file")
+            raise UsageError(f"{option} {entry}: this folder holds no .sql file")
     else:
         names = {entry: path}
-    return Source(entry=entry, path=path, files=tuple(_read(name, file) for name, file in names.items()))
+    return Source(entry=entry, path=path, files=tuple(_read(name, file, option) for name, file in names.items()))
 
 
 def read_text(path: Path, option: str) -> str:
@@ -60,8 +61,8 @@ def read_text(path: Path, option: str) -> str:
         raise UsageError(f"{option}: {path} cannot be read: {said}") from None
 
 
-def _read(name: str, path: Path) -> File:
-    given = read_text(path, "--sql")
+def _read(name: str, path: Path, option: str) -> File:
+    given = read_text(path, option)
     text = plain(UserText(name=name, text=given))
     file = File(name=name, path=path, text=text, converted=text != given)
     with located(file.user_text):

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.scaffold.bench import Bench, Call
+from harness.scaffold.bench import Bench
+from harness.scaffold.calls import slots
 from harness.scaffold.schema import JSON, TEXT, Column, Parameter, Table, Type
 from harness.scaffold.subject import Subject
 from harness.scaffold.values import Taste, fresh, of_type
@@ -19,38 +20,20 @@ _MOST = 10
 """Candidates for one parameter."""
 _PREFIX = re.compile(r"^(?:(?:p|in|v|a|i|arg|param)_+|_+|p(?=[A-Z]))")
 _WHOLE = frozenset({"int2", "int4", "int8"})
-_NARROW = frozenset({"int2", "money"})
-"""Types that a whole number is not taken for of itself."""
-CLAIMS = "request.jwt.claims"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """``sql``: None leaves the parameter out. ``other``: for another request, where that would have its own.
-    ``reversed``: the same things in the opposite order. ``names``: the column whose row it names. ``said``: where it
-    was found, for people."""
+    ``reversed``: the same things in the opposite order. ``beside``: another row's key. ``names``: the column whose row
+    it names. ``said``: where it was found, for people."""
 
     sql: str | None
     said: str
     other: str | None = None
     reversed: str | None = None
+    beside: str | None = None
     names: str = ""
-
-
-Slot = tuple[str, Parameter]
-"""Where a candidate goes: ``""`` an argument, else the setting of this name."""
-
-
-def slots(subject: Subject) -> list[Slot]:
-    """What is to be filled for a call: settings, then arguments."""
-    uuid = Type(name="uuid", base="uuid")
-    found: list[Slot] = []
-    if subject.asks_who:
-        found.append((CLAIMS, Parameter(name="user_id", type=uuid, optional=False)))
-    for setting in subject.settings:
-        text = Type(name="text", base="text")
-        found.append((setting, Parameter(name=setting.rsplit(".", 1)[-1], type=text, optional=False)))
-    return found + [("", p) for p in subject.parameters]
 
 
 class Guesser:
@@ -96,7 +79,7 @@ class Guesser:
         hints = {parameter.name: [t for _, c, _ in columns for t in self._subject.literals(c.name)]}
         hints[parameter.name] += self._subject.literals(_bare(parameter.name))
         taste = Taste(numbers=1, hints={k: list(dict.fromkeys(v)) for k, v in hints.items()})
-        if not kind.numeric or not columns:
+        if not own and not (kind.numeric and columns):
             for value in of_type(kind, parameter.name, taste):
                 yield Candidate(sql=value, said=f"a {kind.name}")
         if kind.base in ("timestamptz", "timestamp", "date"):
@@ -110,7 +93,8 @@ class Guesser:
         seen = set()
         used = () if setting else self._subject.uses.get(position, ())
         for table, column, how in (*used, *self._by_name(parameter)):
-            if (table.key, column.name) not in seen and _alike(parameter.type, column.type):
+            # A setting is text, whatever it is cast to.
+            if (table.key, column.name) not in seen and (setting or _alike(parameter.type, column.type)):
                 seen.add((table.key, column.name))
                 yield table, column, how
 
@@ -132,8 +116,14 @@ class Guesser:
         for table, column, _ in columns:
             for where, name in [(table.key, column.written), *self._parents(table, column)]:
                 if table.is_key(column.name) or not kind.numeric:
-                    for value in self._values(where, name):
-                        yield Candidate(sql=literal_of(value, kind), said=f"{where}.{name}", names=f"{where}.{name}")
+                    values = [literal_of(v, kind) for v in self._values(where, name)]
+                    for value, after in zip(values, values[1:] + values[:1], strict=True):
+                        yield Candidate(
+                            sql=value,
+                            beside=after if after != value else None,
+                            said=f"{where}.{name}",
+                            names=f"{where}.{name}",
+                        )
 
     def _parents(self, table: Table, column: Column) -> Iterator[tuple[str, str]]:
         for reference in table.references:
@@ -156,7 +146,7 @@ class Guesser:
         if kind.base in _WHOLE and not any(t.is_key(c.name) for t, c, _ in columns):
             return []
         name = parameter.name or (columns[0][1].name if columns else "key")
-        first, second = (fresh(kind, name, n + 1000 * (kind.base not in TEXT)) for n in range(2))
+        first, second = (fresh(kind, name, n, other=True) for n in range(2))
         return [Candidate(sql=first, other=second, said="made up")]
 
     # ----------------------------------------------------------------------------------------------------- values
@@ -225,50 +215,6 @@ class Guesser:
 
 def literal_of(value: str, kind: Type) -> str:
     return value if kind.base in _WHOLE and value.lstrip("-").isdecimal() else literal(value).strip()
-
-
-def render(subject: Subject, given: list[str | None]) -> Call:
-    """The call with one value per slot."""
-    before: list[str] = []
-    arguments: list[str] = []
-    left_out, local = False, str(not subject.commits).lower()
-    if subject.path:
-        before.append(f"SELECT set_config('search_path', {literal(subject.path)}, {local})")
-    for (setting, parameter), value in zip(slots(subject), given, strict=True):
-        if setting == CLAIMS:
-            claims = f"json_build_object('sub', {value}, 'role', '{_role(subject)}')"
-            before.append(f"SELECT set_config('{CLAIMS}', {claims}::text, {local})")
-        elif setting:
-            before.append(f"SELECT set_config({literal(setting)}, {value}, {local})")
-        elif value is None:
-            left_out = True
-        else:
-            value = _typed(value, parameter.type) if subject.inserts is None else value
-            named = f"{quoted(parameter.name)} => " if left_out and parameter.name else ""
-            arguments.append(f"{'VARIADIC ' if parameter.variadic else ''}{named}{value}")
-    if subject.inserts is not None:
-        written = {c.name: c.written for c in subject.inserts.columns}
-        names = ", ".join(written[p.name] for p in subject.parameters)
-        values = f"({names}) VALUES ({', '.join(arguments)})" if names else "DEFAULT VALUES"
-        return Call(sql=f"INSERT INTO {subject.inserts.key} {values}", before=tuple(before))
-    assert subject.function is not None
-    for place in subject.function.holes:
-        arguments.insert(place, "NULL")
-    verb = "CALL" if subject.function.procedure else "SELECT"
-    sql = f"{verb} {subject.function.called}({', '.join(arguments)})"
-    return Call(sql=sql, before=tuple(before), apart=subject.commits)
-
-
-def _typed(value: str, kind: Type) -> str:
-    """A number as a call must write it to be understood as of this type."""
-    return f"{value}::{kind.name}" if kind.base in _NARROW and value.lstrip("-").isdecimal() else value
-
-
-def _role(subject: Subject) -> str:
-    """Who asks: a function that names the API's own role waits for that."""
-    asks = any("auth.role" in u.called for u in subject.texts)
-    named = any("service_role" in texts for u in subject.texts for texts in u.literals.values())
-    return "service_role" if asks and named else "authenticated"
 
 
 def _bare(name: str) -> str:

@@ -97,7 +97,7 @@ def init_on(
 
 def read_sources(paths: Sequence[str]) -> list[Source]:
     """Raises `UsageError`, with file, line and column for bad SQL."""
-    sources = [read_source(path) for path in paths]
+    sources = [read_source(path, option="PATH") for path in paths]
     seen: set[Path] = set()
     for source in sources:
         for file in source.files:

@@ -13,13 +13,14 @@ import psycopg
 from harness.catalog import read_catalog
 from harness.db import answering
 from harness.errors import TargetError
-from harness.scaffold.arguments import slots
 from harness.scaffold.bench import Bench, Outcome
+from harness.scaffold.calls import slots
 from harness.scaffold.commits import without_commits
 from harness.scaffold.invariants import suggest
+from harness.scaffold.judge import Pair
 from harness.scaffold.read import read_schema
 from harness.scaffold.schema import Schema
-from harness.scaffold.search import Found, Pair, beside, look
+from harness.scaffold.search import Found, beside, look, look_first
 from harness.scaffold.subject import Subject, subjects
 from harness.scaffold.write import Proposal
 
@@ -50,15 +51,22 @@ def propose(connect: Connect, name: str, watch: Callable[[str], object]) -> tupl
             commits = without_commits(connection, catalog)
         worried, passed = subjects(schema, catalog)
         names = _names(worried)
-        found = []
+        found: list[Found] = []
+        firsts: list[Found] = []
         for subject in _named(worried, names, commits):
             watch(subject.title)
             with connect(name) as connection:  # its own: a call may end the session
-                found.append(_looked(connection, schema, subject))
+                one = _looked(connection, schema, subject)
+            found.append(one)
+            if one.pairs:
+                with connect(name) as connection:
+                    first = look_first(Bench(connection), schema, one)
+                firsts += [first] if first else []
         answers = []
         for one in found:
             with connect(name) as connection:
-                answers.append(_answer(Bench(connection), one))
+                more = [first for first in firsts if first.subject is one.subject]
+                answers.append(_answer(Bench(connection), [one, *more]))
         with connect(name) as connection:
             answers += _together(Bench(connection), [f for f in found if f.pairs])
     return answers, passed
@@ -89,9 +97,9 @@ def _names(worried: Sequence[Subject]) -> list[str]:
     """Names for files and scenarios: the function's, with its schema where two have one, then a number."""
     found: list[str] = []
     for subject in worried:
-        schema = subject.function.schema if subject.function else subject.inserts.schema if subject.inserts else ""
+        schema = _schema(subject)
         plain = _word(subject.name)
-        twice = sum(_word(s.name) == plain for s in worried) > 1
+        twice = len({_schema(s) for s in worried if _word(s.name) == plain}) > 1
         name = f"{_word(schema)}_{plain}" if twice and schema != "public" else plain
         number = 2
         while name in found:
@@ -101,34 +109,44 @@ def _names(worried: Sequence[Subject]) -> list[str]:
     return found
 
 
+def _schema(subject: Subject) -> str:
+    whose = subject.function or subject.inserts
+    return whose.schema if whose is not None else ""
+
+
 def _word(name: str) -> str:
     word = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:40]
     return word if word[:1].isalpha() else f"f_{word}"
 
 
-def _answer(bench: Bench, found: Found) -> Answer:
-    subject = found.subject
-    if not found.pairs:
-        lines = [f"no call was found that changes rows: {found.last or 'nothing was tried'}"]
-        lines += [f"no row could be made up for {table}: {said}" for table, said in found.refused]
+def _answer(bench: Bench, found: Sequence[Found]) -> Answer:
+    """``found``: all of one subject, each with a set-up of its own; the first one counts most."""
+    subject = found[0].subject
+    if not found[0].pairs:
+        lines = [f"no call was found that changes rows: {found[0].last or 'nothing was tried'}"]
+        lines += [f"no row could be made up for {table}: {said}" for table, said in found[0].refused]
         lines.append("write its scenario by hand, or try: harness check --sql … --setup … --call …")
         return Answer(title=subject.title, proposals=(), lines=tuple(lines))
-    invariants = tuple(suggest(bench, found))
-    proposals = tuple(
-        Proposal(
-            name=subject.name if place == 0 else f"{subject.name}_{pair.variant}",
-            title=subject.title,
-            variant=pair.variant,
-            setup=found.setup,
-            calls=pair.calls,
-            given=_given(subject, pair),
-            notes=(),
-            invariants=invariants,
-            group=subject.name,
-        )
-        for place, pair in enumerate(found.pairs)
-    )
-    return Answer(title=subject.title, proposals=proposals, lines=tuple(_lines(found)))
+    proposals: list[Proposal] = []
+    for one in found:
+        group = subject.name if one is found[0] else f"{subject.name}_{one.pairs[0].variant}"
+        invariants = tuple(suggest(bench, one))
+        for pair in one.pairs:
+            proposals.append(
+                Proposal(
+                    name=f"{subject.name}_{pair.variant}" if proposals else subject.name,
+                    title=subject.title,
+                    variant=pair.variant,
+                    setup=one.setup,
+                    calls=pair.calls,
+                    given=_given(subject, pair),
+                    notes=(),
+                    invariants=invariants,
+                    group=group,
+                )
+            )
+    lines = [line for one in found for line in _lines(one)]
+    return Answer(title=subject.title, proposals=tuple(proposals), lines=tuple(lines))
 
 
 def _given(subject: Subject, pair: Pair) -> tuple[str, ...]:
@@ -150,6 +168,8 @@ def _lines(found: Found) -> Iterator[str]:
     for pair in found.pairs:
         one, _, after, _ = pair.outcomes
         yield f"{pair.variant}: {pair.calls[0].sql}  |  {pair.calls[1].sql}"
+        if pair.said:
+            yield f"    {'; '.join(_given(found.subject, pair))}"
         yield f"    alone: {_effect(one)}; the second one after it: {_effect(after)}"
 
 

@@ -47,6 +47,11 @@ class Subject:
         return any({"auth.uid", "auth.jwt", "auth.role", "auth.email"} & u.called for u in self.texts)
 
     @property
+    def inserted(self) -> frozenset[str]:
+        """Tables, without schema, that it inserts rows into."""
+        return frozenset(name for u in self.texts for name in u.inserted)
+
+    @property
     def sleeps(self) -> bool:
         return any({"pg_sleep", "pg_catalog.pg_sleep"} & u.called for u in self.texts)
 

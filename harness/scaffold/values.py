@@ -74,15 +74,17 @@ class Taste:
     members: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def fresh(kind: Type, name: str, n: int) -> str:
-    """The ``n``-th made-up value (from 0) that names something."""
+def fresh(kind: Type, name: str, n: int, *, other: bool = False) -> str:
+    """The ``n``-th made-up value (from 0) that names something; ``other``: one that no made-up row has."""
     if kind.base == "uuid":
-        return f"'00000000-0000-4000-8000-{_FIRST + n:012}'"
+        return f"'00000000-0000-4000-8000-{_FIRST + n + 1000 * other:012}'"
     if kind.numeric:
-        return str(_FIRST + n)
+        return str(_FIRST + n + 1000 * other)
     if "mail" in name.lower():
-        return literal(("ann", "bob", "cy")[n % 3] + ("" if n < 3 else str(n)) + "@example.com")
-    text = f"{re.sub(r'^(p|in|v|a|i|arg)?_+', '', name) or 'key'}-{n + 1}"
+        names = ("dan", "eve", "fay") if other else ("ann", "bob", "cy")
+        return literal(names[n % 3] + ("" if n < 3 else str(n)) + "@example.com")
+    plain = re.sub(r"^(p|in|v|a|i|arg)?_+", "", name) or "key"
+    text = f"{plain}-{chr(ord('a') + n) if other else n + 1}"
     return literal(text[-kind.limit :] if kind.limit else text)
 
 

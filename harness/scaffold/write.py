@@ -17,14 +17,16 @@ from harness.scaffold.invariants import Invariant
 _ABOUT = {
     "requests": "Two requests at the same time, each with keys of its own.",
     "retry": "The very same call twice at the same time: a retry, or a double click.",
+    "apart": "Two calls about different rows that have something in common.",
     "opposite": "Two calls that take the same things in opposite orders.",
+    "first": "Twice for the first time: both calls find nothing yet.",
     "both": "Two functions that write the same table, at the same time.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """One scenario. ``name``: of its file as well. ``variant``: see `harness.scaffold.search.Pair`; ``both``: of two
+    """One scenario. ``name``: of its file as well. ``variant``: see `harness.scaffold.judge.Pair`; ``both``: of two
     functions. ``notes``: what a person should know, one line each. ``given``: what the arguments are, the same."""
 
     name: str
@@ -44,14 +46,20 @@ def files(proposals: Sequence[Proposal], sources: Sequence[Source], prepared: Pr
     install = list(_install(sources, prepared, into, found))
     for proposal in proposals:
         for invariant in proposal.invariants:
-            if invariant.holds or not any(i.name == invariant.name for p in proposals for i in p.invariants if i.holds):
-                found[into / _file(proposal, invariant)] = f"-- A row means: {invariant.means}.\n{invariant.sql}\n"
+            found[into / _file(proposal, invariant)] = _query(invariant)
         found[into / f"{proposal.name}.yaml"] = "\n".join([*_scenario(proposal, install), ""])
     return found
 
 
 def _file(proposal: Proposal, invariant: Invariant) -> str:
     return f"invariants/{proposal.group}/{invariant.name}.sql"
+
+
+def _query(invariant: Invariant) -> str:
+    lines = [f"-- A row means: {invariant.means}."]
+    if "(VALUES " in invariant.sql:
+        lines.append("-- The totals are those of the set-up: they change with it.")
+    return "\n".join([*lines, invariant.sql, ""])
 
 
 def _scenario(proposal: Proposal, install: Sequence[str]) -> Iterator[str]:

@@ -43,7 +43,7 @@ class Uses:
     ``numbers``: whole numbers in the text. ``settings``: names read by current_setting(). ``keys``: of JSON, with the
     type that the value is cast to; ``members``: column or variable → those that it is asked for. ``listed``: a JSON
     parameter is an array of such objects. ``called``: functions that are called, with their schema. ``looked``: tables
-    in FROM, or changed or locked by condition."""
+    in FROM, or changed or locked by condition; ``inserted``: those that rows are inserted into."""
 
     uses: tuple[Use, ...] = ()
     literals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -54,6 +54,7 @@ class Uses:
     listed: bool = False
     called: frozenset[str] = frozenset()
     looked: frozenset[str] = frozenset()
+    inserted: frozenset[str] = frozenset()
 
 
 def uses_of(routine: Routine, parameters: Sequence[str]) -> Uses:
@@ -104,6 +105,7 @@ class _Walk:
         self._listed = False
         self._called: set[str] = set()
         self._looked: set[str] = set()
+        self._inserted: set[str] = set()
 
     def found(self) -> Uses:
         names = dict.fromkeys([*self._literals, *self._given])
@@ -117,6 +119,7 @@ class _Walk:
             listed=self._listed,
             called=frozenset(self._called),
             looked=frozenset(self._looked),
+            inserted=frozenset(self._inserted),
         )
 
     def statement(self, node: Any) -> None:
@@ -133,6 +136,7 @@ class _Walk:
     # ------------------------------------------------------------------------------------------------- statements
 
     def _InsertStmt(self, node: Any) -> None:
+        self._inserted.add(node.relation.relname)
         columns = [c.res_target.name for c in node.cols]
         select = node.select_stmt.select_stmt if node.HasField("select_stmt") else None
         if select is None:
@@ -244,9 +248,11 @@ class _Walk:
 
 
 def _last_name(node: Any) -> str | None:
-    """``status`` of ``j.status``, perhaps in a function like lower()."""
+    """``status`` of ``j.status``, perhaps in a function like lower(); ``role`` of ``auth.role()``."""
     node = unwrapped(node)
     which = node.WhichOneof("node")
+    if which == "func_call" and not node.func_call.args:
+        return str(node.func_call.funcname[-1].string.sval)
     if which == "func_call" and len(node.func_call.args) == 1:
         return _last_name(node.func_call.args[0])
     if which == "column_ref" and node.column_ref.fields[-1].WhichOneof("node") == "string":

@@ -102,7 +102,7 @@ def test_migrations_become_scenarios_and_a_configuration(tmp_path: Path, init: I
     ("arguments", "said"),
     [
         ((), "nothing to read: give SQL files or folders (supabase/migrations, a dump), or --target DSN"),
-        (("absent.sql",), "absent.sql cannot be read: No such file or directory"),
+        (("absent.sql",), "harness: PATH: absent.sql cannot be read: No such file or directory"),
         (("bad.sql",), "bad.sql:2:8: syntax error"),
         (("bad.sql", "--target", "postgresql://x"), "--target and SQL files: one of the two"),
         (("--target", "postgresql://x"), "--target needs --schema NAME"),

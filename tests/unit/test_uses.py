@@ -61,6 +61,10 @@ def test_tables_that_are_only_inserted_into_are_not_looked_at() -> None:
     assert found.looked == {"a", "b", "c"}
 
 
+def test_who_asks_is_compared_like_a_column() -> None:
+    assert uses(body("IF auth.role() <> 'service_role' THEN RETURN; END IF")).literals == {"role": ("service_role",)}
+
+
 def test_settings_and_numbers() -> None:
     found = uses(
         body("PERFORM current_setting('app.user', true)", "IF x > 500 THEN RETURN; END IF", "PERFORM auth.uid()")
