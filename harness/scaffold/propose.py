@@ -124,7 +124,7 @@ def _answer(bench: Bench, found: Sequence[Found]) -> Answer:
     subject = found[0].subject
     if not found[0].pairs:
         lines = [f"no call was found that changes rows: {found[0].last or 'nothing was tried'}"]
-        lines += [f"no row could be made up for {table}: {said}" for table, said in found[0].refused]
+        lines += _refused(found[0])
         lines.append("write its scenario by hand, or try: harness check --sql … --setup … --call …")
         return Answer(title=subject.title, proposals=(), lines=tuple(lines))
     proposals: list[Proposal] = []
@@ -140,13 +140,17 @@ def _answer(bench: Bench, found: Sequence[Found]) -> Answer:
                     setup=one.setup,
                     calls=pair.calls,
                     given=_given(subject, pair),
-                    notes=(),
+                    notes=_refused(one),
                     invariants=invariants,
                     group=group,
                 )
             )
     lines = [line for one in found for line in _lines(one)]
     return Answer(title=subject.title, proposals=tuple(proposals), lines=tuple(lines))
+
+
+def _refused(found: Found) -> tuple[str, ...]:
+    return tuple(f"no row could be made up for {table}: {said}" for table, said in found.refused)
 
 
 def _given(subject: Subject, pair: Pair) -> tuple[str, ...]:
@@ -164,7 +168,7 @@ def _lines(found: Found) -> Iterator[str]:
         made[table] = made.get(table, 0) + 1
     if made:
         yield "rows made up: " + ", ".join(f"{count} in {table}" for table, count in made.items())
-    yield from (f"no row could be made up for {table}: {said}" for table, said in found.refused)
+    yield from _refused(found)
     for pair in found.pairs:
         one, _, after, _ = pair.outcomes
         yield f"{pair.variant}: {pair.calls[0].sql}  |  {pair.calls[1].sql}"
@@ -205,7 +209,7 @@ def _together(bench: Bench, found: Sequence[Found]) -> Iterator[Answer]:
                 setup=host.setup,
                 calls=pair.calls,
                 given=(),
-                notes=(),
+                notes=_refused(merged),
                 invariants=tuple(suggest(bench, merged)),
                 group=name,
             )

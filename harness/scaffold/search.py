@@ -235,8 +235,9 @@ def _variants(
     if more != requests:
         yield "requests", first, more
     yield "retry", first, first
-    for place, candidate in enumerate(chosen):
-        if candidate.beside is not None and candidate.beside not in first:
+    for place, candidate in reversed([*enumerate(chosen)]):  # arguments first: who asks matters less
+        same = [c.sql for c in chosen if c.names == candidate.names]
+        if candidate.beside is not None and candidate.beside not in same:
             yield "apart", first, [*requests[:place], candidate.beside, *requests[place + 1 :]]
     turned = [c.reversed or (o if c.other else c.sql) for c, o in zip(chosen, requests, strict=True)]
     if any(c.reversed for c in chosen):

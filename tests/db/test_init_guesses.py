@@ -64,6 +64,21 @@ BEGIN
     VALUES (p_member, p_amount, had, had - p_amount, p_request);
 END $$;
 """
+ORDERS = """\
+CREATE TABLE customers (id int PRIMARY KEY, credit int NOT NULL);
+CREATE TABLE orders (id int PRIMARY KEY, customer int NOT NULL REFERENCES customers, total int NOT NULL,
+  paid boolean NOT NULL DEFAULT false);
+CREATE FUNCTION pay(p_order int) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE o orders; had int;
+BEGIN
+  SELECT * INTO o FROM orders WHERE id = p_order AND NOT paid FOR UPDATE;
+  SELECT credit INTO had FROM customers WHERE id = o.customer;
+  IF o.id IS NULL OR had < o.total THEN RETURN false; END IF;
+  UPDATE customers SET credit = had - o.total WHERE id = o.customer;
+  UPDATE orders SET paid = true WHERE id = p_order;
+  RETURN true;
+END $$;
+"""
 
 
 def of(done: Done, title: str) -> tuple[Proposal, ...]:
@@ -134,3 +149,13 @@ def test_what_does_not_hold_is_left_to_the_person(target: EmbeddedTarget, databa
     assert named
     assert all((tmp_path / "concurrency" / name).is_file() for name in named)
     assert all("moves_request_id_once" not in {i.name for i in s.invariants} for s in scenarios)
+
+
+def test_different_rows_that_have_something_in_common(
+    target: EmbeddedTarget, databases: Databases, pool: WorkerPool, tmp_path: Path
+) -> None:
+    (tmp_path / "orders.sql").write_text(ORDERS)
+    _, scenarios = proposed([str(tmp_path / "orders.sql")], target, databases, tmp_path)
+    by_name = {s.name: s for s in scenarios}
+    told = found([by_name["pay"], by_name["pay_apart"]], target, databases, pool)
+    assert [verdict for verdict, _ in told.values()] == [Verdict.PASS, Verdict.VIOLATION]
