@@ -330,6 +330,7 @@ DML = st.one_of(
 )
 
 
+@pytest.mark.own_server("without the right to switch triggers off not everything can be put back")
 def test_whatever_is_done_can_be_put_back(opened: Opened) -> None:
     conn, restorer = opened(SHOP)
     before = contents(conn)
