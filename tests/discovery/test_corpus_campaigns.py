@@ -30,7 +30,14 @@ def violated(result: ScenarioResult) -> set[str]:
     return {v.check for c in result.counterexamples for v in c.violations}
 
 
-@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.name)
+STRUCK = pytest.mark.own_server("only there it is a rule whom a deadlock of three strikes, and a replay is exact")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=STRUCK) if case.name == "circle_of_three" else case for case in BROKEN],
+    ids=lambda case: case.name,
+)
 def test_a_broken_system_is_found_out(
     case: Case, target: EmbeddedTarget, databases: Databases, pool: WorkerPool, tmp_path: Path
 ) -> None:
