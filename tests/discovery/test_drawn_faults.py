@@ -112,7 +112,7 @@ class ChargedAgain(Struck):
 
 def test_a_bug_that_only_a_retry_shows_is_shrunk_to_one_call_and_its_fault() -> None:
     with pytest.raises(Violated) as caught:
-        run_state_machine_as_test(ChargedAgain, settings=settings(SETTINGS, max_examples=120))
+        run_state_machine_as_test(ChargedAgain, settings=settings(SETTINGS, max_examples=120, stateful_step_count=3))
     decisions = caught.value.counterexample.execution.schedule.decisions
     assert [d.choice.action for d in decisions if d.choice.action is not Action.RUN] == [Action.RUN_ON]
     assert [d.choice.step for d in decisions if ":" not in d.choice.step and d.choice.step] == ["charge", "charge"]
