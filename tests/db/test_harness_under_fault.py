@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from struck import ENDLESS, Command, meanings, scenario, verdicts
@@ -31,7 +32,8 @@ def _kill(*processes: int) -> Callable[[Command], None]:
     def strike(command: Command) -> None:
         workers = command.workers()
         for number in processes:
-            workers[number].kill()
+            with suppress(psutil.NoSuchProcess):  # once the first is gone, the harness ends the other one itself
+                workers[number].kill()
 
     return strike
 
@@ -39,7 +41,8 @@ def _kill(*processes: int) -> Callable[[Command], None]:
 def _nursery_and_worker(command: Command) -> None:
     workers = command.workers()
     command.nursery.kill()
-    workers[0].kill()
+    with suppress(psutil.NoSuchProcess):
+        workers[0].kill()
 
 
 def _sessions(condition: str) -> Callable[[Command], None]:
