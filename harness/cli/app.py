@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness import __version__
 from harness.cli.group import Group
 from harness.config import environment
 
@@ -23,6 +24,12 @@ app = typer.Typer(
 )
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"refund-harness {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
@@ -35,6 +42,9 @@ def options(
         ),
     ] = None,
     no_config: Annotated[bool, typer.Option("--no-config", help="look for no such file")] = False,
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="say which this is")
+    ] = False,
 ) -> None:
     from harness.cli.configured import configure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from importlib.metadata import version
 
 import pytest
 from rich.cells import cell_len
@@ -39,6 +40,11 @@ def test_help_names_every_command_and_every_exit_code() -> None:
     assert all(f"\n  {name} " in text for name in COMMANDS)
     said = " ".join(text.split())
     assert "0 nothing violated, 1 a violation, 2 bad usage, scenario or SQL, 3 inconclusive, 4 the harness" in said
+
+
+def test_it_says_which_version_it_is() -> None:
+    done = CliRunner().invoke(app, ["--version"], prog_name="harness")
+    assert (done.exit_code, done.output) == (0, f"refund-harness {version('refund-harness')}\n")
 
 
 FINDINGS = [
