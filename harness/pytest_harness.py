@@ -29,8 +29,8 @@ class TestHarness(Harness):
         databases: Databases,
         keepsakes: Callable[[pytest.Config], Path | None],
         *,
-        seed: int,
-        schedules: int | None,
+        seed: int = 0,
+        schedules: int | None = None,
     ) -> None:
         super().__init__(seed=seed, schedules=schedules)
         self._node, self._config, self._keepsakes = node, config, keepsakes
