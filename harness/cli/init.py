@@ -14,7 +14,14 @@ from harness.targets.embedded import EmbeddedTarget
 
 
 def run_init(
-    paths: list[str], target: str | None, schemas: list[str], into: Path, pg_bin: Path | None, *, force: bool
+    paths: list[str],
+    target: str | None,
+    schemas: list[str],
+    into: Path,
+    pg_bin: Path | None,
+    *,
+    force: bool,
+    in_force: str,
 ) -> int:
     """The exit code: 0 when something was proposed, 3 when nothing was. Raises `HarnessError`."""
     _require_one(paths, target, schemas)
@@ -28,7 +35,9 @@ def run_init(
         console.print(f"PostgreSQL {server.server_version} ({server.description}) · {', '.join(paths)}", soft_wrap=True)
         databases = stack.enter_context(Databases(server))
         with console.status("reading") as status:  # seen on a terminal only
-            done = init_on(server, databases, sources, into, Path.cwd(), force=force, watch=status.update)
+            done = init_on(
+                server, databases, sources, into, Path.cwd(), force=force, in_force=in_force, watch=status.update
+            )
     for line in told(done, into):
         console.print(line, soft_wrap=True)
     return 0 if any(a.proposals for a in done.answers) else 3

@@ -13,9 +13,9 @@ EXECUTES = ("run", "check", "mutants", "replay", "soak", "spec")
 
 USED_BY: Mapping[str, tuple[str, ...]] = {
     "scenarios": ("run", "list"),
-    "sql": ("check", "mutants"),
+    "sql": ("check", "mutants", "init"),
     "target": EXECUTES,
-    "pg-bin": (*EXECUTES, "doctor"),
+    "pg-bin": (*EXECUTES, "doctor", "init"),
     "out": ("run", "check", "mutants", "soak", "audit", "report"),
     "seed": ("run", "check", "mutants", "soak"),
     "role": ("check", "mutants"),
@@ -49,6 +49,8 @@ def parameter(command: str, key: str) -> str:
     """What our function for ``command`` calls ``key``."""
     if command == "report" and key == "out":
         return "folder"  # of the run to make a report of, not of a new one
+    if command == "init" and key == "sql":
+        return "path"
     return _PARAMETERS.get(key, key.replace("-", "_"))
 
 

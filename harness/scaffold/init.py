@@ -23,14 +23,14 @@ CONFIGURATION = "harness.toml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """``written``: in order. ``answers``, ``passed``: see `propose`. ``notices``: lines for people. ``kept``: a
-    harness.toml was there already."""
+    """``written``: in order. ``answers``, ``passed``: see `propose`. ``notices``: lines for people. ``kept``: the
+    configuration that was there already, or ""."""
 
     answers: tuple[Answer, ...]
     passed: tuple[tuple[str, str], ...]
     written: dict[Path, str]
     notices: tuple[str, ...]
-    kept: bool
+    kept: str
 
 
 class Server(Protocol):
@@ -61,11 +61,12 @@ def init_on(
     here: Path,
     *,
     force: bool,
+    in_force: str = "",
     watch: Callable[[str], object] = str,
 ) -> Done:
     """Propose scenarios for the functions in ``sources``, tried out on ``server``, and write them into ``into``, and
-    a harness.toml into ``here`` unless it has one. ``watch`` hears which function is looked at. Raises `UsageError`;
-    nothing was written then, but for a full disk."""
+    a harness.toml into ``here`` unless it has one or another configuration is ``in_force`` there. ``watch`` hears
+    which function is looked at. Raises `UsageError`; nothing was written then, but for a full disk."""
 
     def connected(name: str) -> psycopg.Connection[Any]:
         return connect(server.conninfo(name), application_name="refund-harness init")
@@ -80,7 +81,7 @@ def init_on(
         place.drop(name)
     proposals = [p for a in answers for p in a.proposals]
     written = files(proposals, sources, prepared, into) if proposals else {}
-    kept = (here / CONFIGURATION).exists()
+    kept = in_force or (CONFIGURATION if (here / CONFIGURATION).exists() else "")
     if proposals and not kept:
         text = configuration(into, [s.path for s in sources], server_major(sources), here)
         written[here / CONFIGURATION] = text
@@ -150,6 +151,6 @@ def told(done: Done, into: Path) -> Iterator[str]:
         yield "No scenario was proposed, and nothing was written."
         return
     yield f"{count} scenario{'s' if count > 1 else ''} written into {into}" + (
-        f"; {CONFIGURATION} was there and stays as it is" if done.kept else f", and {CONFIGURATION}"
+        f"; {done.kept} was there and stays as it is" if done.kept else f", and {CONFIGURATION}"
     )
     yield f"next  harness run {into}"

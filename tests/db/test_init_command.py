@@ -98,6 +98,22 @@ def test_migrations_become_scenarios_and_a_configuration(tmp_path: Path, init: I
     assert contents(tmp_path) == {**before, **written, "harness.toml": "# mine\n"}
 
 
+def test_a_configuration_in_force_says_what_is_read_and_gets_none_beside_it(
+    tmp_path: Path, init: Init, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "spend.sql").write_text(TABLES + SPEND)
+    (tmp_path / "pyproject.toml").write_text('[tool.refund-harness]\nsql = "migrations"\n')
+    (tmp_path / "app").mkdir()
+    monkeypatch.chdir(tmp_path / "app")
+    done = init()
+    assert (done.code, done.err) == (0, "")
+    assert "written into concurrency; ../pyproject.toml was there and stays as it is" in done.out
+    written = contents(tmp_path / "app")
+    assert "harness.toml" not in written
+    assert '  - "../../migrations"\n' in written["concurrency/spend.yaml"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -313,7 +313,7 @@ def test_a_command_gets_what_holds_for_it_and_paths_from_where_one_is(
         "soak": server | out | {"seed": 7, "faults": "none", "seconds": 1.5},
         "audit": out | {"target": "env:LEDGER", "stuck_after": 5, "show_ids": True},
         "replay": server, "spec": server, "doctor": {"pg_bin": "../../bin"}, "list": {"scenario": ["..", "/tmp"]},
-        "report": {"folder": "../../out"},
+        "report": {"folder": "../../out"}, "init": {"path": ["."], "pg_bin": "../../bin"},
     }  # fmt: skip
 
 
@@ -453,7 +453,7 @@ def test_every_key_is_a_parameter_of_the_commands_it_holds_for() -> None:
     for command, key in [*held, *((table, key) for table in TABLES for key in keys_of(TABLES[table]))]:
         parameters = {p.name: p for p in GROUP.commands[command].params}
         found = parameters[parameter(command, key)]
-        if (command, key) not in {("run", "scenarios"), ("list", "scenarios"), ("report", "out")}:
+        if (command, key) not in {("run", "scenarios"), ("list", "scenarios"), ("report", "out"), ("init", "sql")}:
             assert f"--{key}" in found.opts, (command, key)
 
 

@@ -13,6 +13,7 @@ from harness.cli.options import PgBin
 
 @app.command(short_help="Propose scenarios for the functions in your SQL")
 def init(
+    context: typer.Context,
     path: Annotated[
         list[str] | None, typer.Argument(metavar="PATH", help="SQL files and folders (migrations, a dump), in order")
     ] = None,
@@ -26,6 +27,9 @@ def init(
     pg_bin: PgBin = None,
 ) -> int:
     """Propose scenarios for the functions in your SQL: rows to find, calls to make at the same time, what must hold."""
+    from harness.cli.configured import configured, typed
     from harness.cli.init import run_init
 
-    return run_init(path or [], target, schema or [], into, pg_bin, force=force)
+    if target is not None and not typed(context, "path"):
+        path = None  # a file's SQL is not what is asked for
+    return run_init(path or [], target, schema or [], into, pg_bin, force=force, in_force=configured(context).file)
