@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 def blocks(page: str) -> list[str]:
     text = (ROOT / page).read_text(encoding="utf-8")
-    return re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    every = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for kind, block in every if kind in ("", "sh")]
 
 
 def carried_out(command: str, folder: Path) -> Done:
