@@ -7,6 +7,7 @@ run there, too; tests that need a server of ours are marked ``own_server`` and s
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,10 @@ engine.MAX_SHRINKING_SECONDS = 24 * 3600
 for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
     os.environ.pop(name, None)
 
+# A shell's background job ignores SIGINT, and so would whatever it starts: here Ctrl-C is to be heard.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ELSEWHERE = os.environ.get("HARNESS_TEST_TARGET", "")
 
 NewDatabase = Callable[..., psycopg.Connection[Any]]
@@ -54,7 +59,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "own_server(why): needs a server of ours, and all that may be done there")
-    if ELSEWHERE and getattr(config.option, "harness_target", "") == "embedded":
+    if ELSEWHERE and getattr(config.option, "harness_target", "") is None:
         config.option.harness_target = ELSEWHERE
 
 

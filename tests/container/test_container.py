@@ -61,9 +61,13 @@ def test_a_run_passes_and_a_search_never_claims_to_be_exhausted(tmp_path: Path) 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_polite_end_leaves_no_container(tmp_path: Path, number: signal.Signals) -> None:
     run = subprocess.Popen(_command(tmp_path, "--strategy", "random_walk", "--schedules", "100000"), cwd=ROOT)
-    assert within(120, lambda: len(ours()) == 1)
-    run.send_signal(number)
-    assert run.wait(60) == 128 + number
+    try:
+        assert within(120, lambda: len(ours()) == 1)
+        run.send_signal(number)
+        assert run.wait(120) == 128 + number
+    finally:
+        run.kill()
+        run.wait()
     assert ours() == []
 
 
