@@ -58,7 +58,8 @@ class Terminal:
 
     def end(self) -> int:
         """Show the rest; the exit code."""
-        while text := self._read(time.monotonic() + PATIENCE_S):
+        deadline = time.monotonic() + PATIENCE_S
+        while text := self._read(deadline):
             self.screen.write(text)
         return self.process.wait(PATIENCE_S)
 
