@@ -16,7 +16,7 @@ import os
 import select
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from psycopg.pq import TransactionStatus
@@ -39,6 +39,8 @@ _TOLD = (
 """Parameters that a server reports when a session begins."""
 _AS_NEW = "RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all()"
 """Between two connections of one program. DISCARD ALL would take the turn numbers along."""
+_DISMISS = ("begin", "run", "wipe", "disconnect")
+"""What is not for the program that is played: it ends then."""
 _FLUSH_S = 2.0
 """How long the Sync may take that belongs to what was executed."""
 _COMMIT = b"Q\0\0\0\x0bCOMMIT\0"
@@ -60,8 +62,6 @@ class Relay(Worker):
         self._server: socket.socket | None = None
         self._framer = Framer(Side.SERVER, begun=True)
         self._frames: deque[Frame] = deque()
-        self._role: str | None = None
-        self._tells = False
         self._status = "I"
         self._ahead: deque[Question] = deque()
         """A BEGIN, and savepoints behind it, that were passed on before their turn: a driver may be asking for itself
@@ -74,19 +74,10 @@ class Relay(Worker):
 
     # ------------------------------------------------------------------------------------------ what it is told to do
 
-    def do_begin(
-        self,
-        conninfo: str,
-        role: str | None,
-        wipe: bool,
-        sigterm: str,
-        owned: bool,
-        gated: bool = False,
-        telling: bool = False,
-    ) -> None:
-        self._dismiss()
-        self._role, self._tells = role, telling
-        super().do_begin(conninfo, role, wipe, sigterm, owned, gated, telling)
+    def told(self, message: Message) -> None:
+        if message["do"] in _DISMISS:
+            self._dismiss()
+        super().told(message)
 
     def do_open(self, program: str) -> None:
         """Begin a program; answered when it is held at its first statement, or has ended."""
@@ -106,18 +97,6 @@ class Relay(Worker):
         """Let the held statement go; ``opens``: with a BEGIN of its own, its commit is then held in its turn."""
         answer = self._released(opens)
         self._reply(answer if "lost" in answer else {**answer, **self._until_held()})
-
-    def do_run(self, sql: str, then: Sequence[str] = ()) -> None:
-        self._dismiss()
-        super().do_run(sql, then)
-
-    def do_wipe(self) -> None:
-        self._dismiss()
-        super().do_wipe()
-
-    def do_disconnect(self) -> None:
-        self._dismiss()
-        super().do_disconnect()
 
     def leave(self) -> NoReturn:
         if self._actor is not None:
@@ -248,10 +227,9 @@ class Relay(Worker):
 
     def _as_new(self) -> None:
         """Nothing of the program's last connection is left for its next one."""
-        for sql in (*_AS_NEW.split("; "), *([TELL] if self._tells else ())):
+        for sql in (*_AS_NEW.split("; "), *([TELL] if self.telling else ())):
             self._run(sql)
-        quoted = '"' + self._role.replace('"', '""') + '"' if self._role else ""
-        self._run(f"SET ROLE {quoted}" if self._role else "RESET ROLE")
+        self._take_role()
 
     # --------------------------------------------------------------------------------------------------- the server
 
@@ -300,7 +278,7 @@ class Relay(Worker):
             self.waits.append({"said": said.get("M", ""), "context": said.get("W", "")})
             return True
         if said.get("C") != GATE_SQLSTATE:
-            return self._tells and said.get("V") == "LOG"
+            return self.telling and said.get("V") == "LOG"
         self.turn, site = map(int, said["M"].split())
         if self.gated:
             self._tell({"gate": self.turn, "site": site})

@@ -53,7 +53,7 @@ def obey(worker: Worker) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the controller's business
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the controller went while we answered
         while (message := worker.wire.receive()) is not None:
-            getattr(worker, "do_" + message.pop("do"))(**message)
+            worker.told(message)
     worker.leave()
 
 
@@ -77,12 +77,18 @@ class Worker:
         only that the connection is gone, in words that depend on who was faster."""
         self.telling = False
         """The server tells the session of its waits for locks."""
+        self.role: str | None = None
+        """In which its statements are sent; None for the connection's own."""
         self.backend = 0
         """Number of the server's process."""
         self.waits: list[Message] = []
         """What the server has said of waits for locks, and the controller has not been told yet."""
         self.halted = False
         """Of the statements that came along with the last one no more are to be sent."""
+
+    def told(self, message: Message) -> None:
+        """Do what the controller says."""
+        getattr(self, "do_" + message.pop("do"))(**message)
 
     def do_begin(
         self,
@@ -211,9 +217,13 @@ class Worker:
             reply = self._run(TELL if telling else HUSH)
             self.telling = telling
         if "ok" in reply:
-            quoted = '"' + role.replace('"', '""') + '"' if role else ""
-            reply = self._run(f"SET ROLE {quoted}" if role else "RESET ROLE")
+            self.role = role
+            reply = self._take_role()
         return {"ready": self.backend} if "ok" in reply else reply
+
+    def _take_role(self) -> Message:
+        quoted = '"' + self.role.replace('"', '""') + '"' if self.role else ""
+        return self._run(f"SET ROLE {quoted}" if self.role else "RESET ROLE")
 
     def _reply(self, reply: Message) -> None:
         self._tell({**reply, **self.last_words} if "lost" in reply else reply)
@@ -354,7 +364,7 @@ class Worker:
             message = self.wire.receive()
             if message is None:
                 self.leave()
-            getattr(self, "do_" + message.pop("do"))(**message)
+            self.told(message)
         return self.halted
 
     def _answer_ping(self) -> None:
