@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import psycopg
 
 from harness.checks.invariants import ASSERTION
 from harness.db import connect
+from harness.driver.actor import wanted
 from harness.errors import UsageError
 from harness.model import Event, EventKind, Execution, Json, Row
 
@@ -35,7 +35,7 @@ class Asserted:
     """The functions ``invariants`` by name, on one database at a time."""
 
     def __init__(self, invariants: Mapping[str, Invariant]) -> None:
-        self._invariants = invariants
+        self._invariants = {name: (invariant, wanted(invariant, GIVEN)[0]) for name, invariant in invariants.items()}
         self._connection: psycopg.Connection[Any] | None = None
 
     def open(self, conninfo: str) -> None:
@@ -54,17 +54,18 @@ class Asserted:
         under way, and those are left out that ask how it ended. Raises `UsageError` for any other exception."""
         answers = None if execution is None else answers_of(execution)
         return {
-            name: self._one(name, invariant, answers)
-            for name, invariant in self._invariants.items()
-            if answers is not None or "answers" not in inspect.signature(invariant).parameters
+            name: self._one(name, invariant, takes, answers)
+            for name, (invariant, takes) in self._invariants.items()
+            if answers is not None or "answers" not in takes
         }
 
-    def _one(self, name: str, invariant: Invariant, answers: Mapping[str, Answer] | None) -> tuple[Row, ...]:
+    def _one(
+        self, name: str, invariant: Invariant, takes: Sequence[str], answers: Mapping[str, Answer] | None
+    ) -> tuple[Row, ...]:
         given = {"conn": self._connection, "answers": answers}
-        names = [n for n in inspect.signature(invariant).parameters if n in given]
         with self._undone():
             try:
-                invariant(**{n: given[n] for n in names})
+                invariant(**{n: given[n] for n in takes})
             except AssertionError as failed:
                 return ({ASSERTION: _words(failed)},)
             except psycopg.errors.LockNotAvailable:

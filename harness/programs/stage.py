@@ -67,7 +67,7 @@ class ProgramStage(Stage):
         self._piece = piece
         self._asserted = Asserted(piece.invariants)
         self._composer: Composer | None = None
-        self._said: dict[int, tuple[str, ...]] = {}
+        self._said: dict[bytes, tuple[str, ...]] = {}
         self._prepared = ""
         super().__init__(scenario, target, databases, pool, inside=True, everywhere=True, isolation=isolation)
 
@@ -167,9 +167,8 @@ class ProgramStage(Stage):
         before = hashlib.sha256()
         for turn, decision in enumerate(execution.schedule.decisions):
             before.update(f"{decision.choice}\n".encode())
-            key = hash((before.digest(), decision.choice))
             now = tuple(sent.get(turn, ()))
-            known = self._said.setdefault(key, now)
+            known = self._said.setdefault(before.digest(), now)
             if known != now:
                 first, second = next((a, b) for a, b in zip([*known, ""], [*now, ""], strict=False) if a != b)
                 raise NondeterminismError(
