@@ -6,8 +6,6 @@ Importing this loads nothing heavy.
 from __future__ import annotations
 
 import os
-import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +37,7 @@ def run_scenario(path: _Path, *, target: str = "embedded", seed: int = 0, out: _
     execution failed for another reason is the result's verdict "error".
     """
     from harness.campaign import Options
-    from harness.report.folder import new_run_folder
+    from harness.report.folder import discard_unless_saved, new_run_folder
     from harness.run import SilentReporter, run_scenarios
     from harness.scenario import load_scenario
     from harness.targets import open_target
@@ -50,10 +48,8 @@ def run_scenario(path: _Path, *, target: str = "embedded", seed: int = 0, out: _
         with open_target(target) as server:
             run = run_scenarios([scenario], server, Options(seed=seed, folder=folder), SilentReporter(), jobs=1)
     finally:
-        if folder is not None and not any(folder.glob("*.schedule")):
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # other runs lie there
-                folder.parent.rmdir()
+        if folder is not None:
+            discard_unless_saved(folder)
     return run.scenarios[0]
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
@@ -168,10 +167,10 @@ class Harness:
 
     def _tidy(self, folder: Path | None) -> None:
         """Nothing is left of a folder in which nothing was saved."""
-        if folder is not None and not any(folder.glob("*.schedule")):
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # other runs lie there
-                folder.parent.rmdir()
+        from harness.report.folder import discard_unless_saved
+
+        if folder is not None:
+            discard_unless_saved(folder)
 
     def _opened(self) -> tuple[Target, Databases]:
         if self._server is None:

@@ -82,8 +82,7 @@ class AuditConsole:
     def _say(self, line: str, style: str = "") -> None:
         if self._live is not None:
             self._live.erase()
-        text = Text(self._console.readable(line), style=style, no_wrap=True, overflow="ignore")
-        self._console.print(text, soft_wrap=True)
+        self._console.say(line, style)
         self._show()
 
     def _show(self) -> None:

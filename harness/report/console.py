@@ -7,6 +7,7 @@ import sys
 from typing import Any, ClassVar
 
 from rich.console import Console
+from rich.text import Text
 
 _ASCII = str.maketrans("✓✗→·–…", "+X>~-.")
 
@@ -39,6 +40,10 @@ class QuietPipeConsole(Console):
         if self.encoding.lower().startswith("utf"):
             return line
         return line.translate(_ASCII).encode(self.encoding, "replace").decode(self.encoding)
+
+    def say(self, line: str, style: str = "") -> None:
+        """One line, which is not broken however long it is."""
+        self.print(Text(self.readable(line), style=style, no_wrap=True, overflow="ignore"), soft_wrap=True)
 
     def _refused(self, error: OSError) -> None:
         QuietPipeConsole.refusal = error.strerror or str(error)

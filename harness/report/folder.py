@@ -46,6 +46,14 @@ def new_run_folder(out: Path) -> Path:
     return folder
 
 
+def discard_unless_saved(folder: Path) -> None:
+    """Remove a run folder in which no schedule was saved, and its parent if nothing else is there. Never raises."""
+    if not any(folder.glob("*.schedule")):
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # other runs lie there
+            folder.parent.rmdir()
+
+
 def publish(run_folder: Path) -> None:
     """Point `latest` beside `run_folder` to it and remove the oldest runs, so that `KEEP_RUNS` stay.
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
+from harness.adhoc.check import Server
+from harness.adhoc.preflight import Place
 from harness.adhoc.sources import Source, read_source
 from harness.adhoc.stubs import Facts, prepare, summary
 from harness.db import connect
 from harness.errors import UsageError
 from harness.files import cannot_write, write_atomically
-from harness.model import Script
 from harness.scaffold.propose import Answer, propose
 from harness.scaffold.write import configuration, files, lines_of, server_major
 
@@ -31,26 +32,6 @@ class Done:
     written: dict[Path, str]
     notices: tuple[str, ...]
     kept: str
-
-
-class Server(Protocol):
-    """What must be known of a server; see `harness.targets`."""
-
-    @property
-    def owned(self) -> bool: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def maintenance_database(self) -> str: ...
-    def conninfo(self, dbname: str) -> str: ...
-
-
-class Place(Protocol):
-    """Where databases are made."""
-
-    def template(self, scripts: Sequence[Script]) -> str: ...
-    def clone(self, template: str) -> str: ...
-    def drop(self, name: str) -> None: ...
 
 
 def init_on(
