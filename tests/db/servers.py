@@ -82,6 +82,15 @@ PATIENCE_S = 300.0
 """How long a test waits before it takes something for hanging: it says nothing about how long that may take."""
 
 
+def lives(process: psutil.Process | int) -> bool:
+    """Whether it, or one with this number, runs."""
+    try:
+        found = psutil.Process(process) if isinstance(process, int) else process
+        return found.is_running() and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # perhaps gone between two questions
+        return False
+
+
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
     """Wait for a condition, no longer than that; whether it came true."""
     deadline = time.monotonic() + seconds

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 import psycopg
-from servers import servers_of, within
+from servers import lives, servers_of, within
 
 ROOT = Path(__file__).parents[2]
 BOUND_S = 300.0
@@ -203,13 +203,6 @@ def segments() -> set[tuple[str, str]]:
     return {(key, number) for key, number, *_ in map(str.split, lines)}
 
 
-def lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def _arguments(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
@@ -220,6 +213,4 @@ def _arguments(process: psutil.Process) -> list[str]:
 def _prepare(bytes_per_file: int) -> None:
     if bytes_per_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_per_file, bytes_per_file))
-    # A shell's background job ignores SIGINT, and so would its children.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever `nohup` began would not hear it

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from projects import run_pytest
 
 from harness.cli.entry import run_command
 
@@ -188,32 +187,30 @@ def test_a_doctor_names_the_file(project: Path, harness: Harness) -> None:
 # pytest
 
 
-def run_pytest(cwd: Path, *arguments: str) -> str:
+def said_by_pytest(cwd: Path, *arguments: str) -> str:
     """What it prints."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "REFUND_HARNESS_"))}
-    program = [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider"]
-    return subprocess.run(
-        [*program, *arguments], cwd=cwd, env={**kept, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-        timeout=180, check=False,
-    ).stdout  # fmt: skip
+    program = ("-p", "no:randomly", "-p", "no:cacheprovider")
+    return run_pytest(cwd, *program, *arguments, PYTHONPATH=str(ROOT)).stdout
 
 
 def test_test_items_have_the_same_configuration(project: Path) -> None:
     """One schedule is too few for workers to overlap."""
     (project / "harness.toml").write_text("schedules = 1\nserver_major = 15\n")
-    said = run_pytest(project / "src", "../concurrency")
+    said = said_by_pytest(project / "src", "../concurrency")
     assert "lost_update: inconclusive" in said
     assert "PytestWarning: this is PostgreSQL 18" in said
     assert "harness.toml expects 15" in said
-    said = run_pytest(project / "src", "../concurrency", "--harness-schedules", "50")
+    said = said_by_pytest(project / "src", "../concurrency", "--harness-schedules", "50")
     assert "lost_update: violation" in said
     assert "PytestWarning" in said
 
 
 def test_from_outside_it_is_the_one_of_pytest_s_root(project: Path) -> None:
     (project / "pyproject.toml").write_text("[tool.pytest.ini_options]\n[tool.refund-harness]\nscedules = 1\n")
-    said = run_pytest(Path("/"), str(project / "concurrency"))
+    said = said_by_pytest(Path("/"), str(project / "concurrency"))
     assert "pyproject.toml:3:1: unknown key 'scedules'; did you mean 'schedules'?" in said
     assert "Traceback" not in said
-    said = run_pytest(Path("/"), str(project / "concurrency"), "--harness-no-config", "--harness-target", "elsewhere")
+    said = said_by_pytest(
+        Path("/"), str(project / "concurrency"), "--harness-no-config", "--harness-target", "elsewhere"
+    )
     assert "--target 'elsewhere' is not supported" in said

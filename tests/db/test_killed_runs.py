@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from servers import PATIENCE_S, within
+from servers import PATIENCE_S, lives, within
 
 from harness.targets.places import runs_place
 
@@ -74,25 +74,15 @@ class Run:
         return self.run_folders()
 
     def left(self) -> list[psutil.Process]:
-        return [p for p in self.family.values() if _lives(p)]
+        return [p for p in self.family.values() if lives(p)]
 
     def await_nothing_left(self) -> None:
         assert within(PATIENCE_S, lambda: not self.left()), self.left()
 
 
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:  # gone between the two questions
-        return False
-
-
 @pytest.fixture
 def started(command: list[str]) -> Iterator[Run]:
-    # A shell's background job ignores SIGINT, and so would its children: here Ctrl-C is to be heard.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     run = Run(command)
-    signal.signal(signal.SIGINT, before)
     yield run
     run.process.kill()
     run.process.communicate()

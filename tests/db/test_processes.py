@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from servers import PATIENCE_S, within
+from servers import PATIENCE_S, lives, within
 
 from harness.driver.pool import WorkerPool, WorkerProcess
 from harness.targets.embedded import EmbeddedTarget
@@ -38,13 +38,6 @@ if end == "forgets":
 def pool() -> Iterator[WorkerPool]:
     with WorkerPool() as made:
         yield made
-
-
-def lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def gone(*pids: int) -> bool:

@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
-from servers import within
+from servers import lives, within
 
 ROOT = Path(__file__).parents[2]
 BOUND_S = 20.0
@@ -40,13 +39,6 @@ except KeyboardInterrupt:
 """
 
 
-def _lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.mark.parametrize(("end", "said"), [("killed", ""), ("interrupted", "interrupted")])
 def test_no_process_is_left(tmp_path: Path, end: str, said: str) -> None:
     script = tmp_path / "script.py"
@@ -62,4 +54,4 @@ def test_no_process_is_left(tmp_path: Path, end: str, said: str) -> None:
     assert done.stdout.strip() == said, done.stderr
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 2
-    assert within(BOUND_S, lambda: not any(_lives(pid) for pid in pids))
+    assert within(BOUND_S, lambda: not any(lives(pid) for pid in pids))

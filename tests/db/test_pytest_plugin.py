@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from projects import run_pytest
 
 ROOT = Path(__file__).parents[2]
 GOOD = (ROOT / "scenarios" / "double_workers.yaml").read_text()
@@ -25,6 +25,7 @@ orders:
 invariants: [two_or_more.sql]
 """
 
+PLAIN = ("-p", "no:randomly")
 OWN = """\
 TABLE = "CREATE TABLE t (n int); INSERT INTO t VALUES (0)"
 
@@ -47,29 +48,16 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_pytest(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:randomly", *arguments],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-
-
 def test_scenarios_run_beside_tests_on_two_processes(project: Path) -> None:
     (project / "broken.yaml").unlink()
-    done = run_pytest(project, "-n", "2")
+    done = run_pytest(project, *PLAIN, "-n", "2")
     assert "2 passed" in done.stdout, done.stdout + done.stderr
     assert "1 failed" in done.stdout
     assert "lost_update: violation" in done.stdout
 
 
 def test_a_failing_item_prints_the_timeline_and_a_replay_command_that_works(project: Path) -> None:
-    done = run_pytest(project, "lost_update.yaml")
+    done = run_pytest(project, *PLAIN, "lost_update.yaml")
     assert "two_or_more: an increment was lost" in done.stdout
     assert "T0" in done.stdout
     again, *_ = [line for line in done.stdout.splitlines() if line.startswith("again")]  # CI shows it twice
@@ -87,7 +75,7 @@ def test_a_failing_item_prints_the_timeline_and_a_replay_command_that_works(proj
 
 
 def test_a_malformed_scenario_fails_with_its_place_and_no_traceback(project: Path) -> None:
-    done = run_pytest(project, "broken.yaml")
+    done = run_pytest(project, *PLAIN, "broken.yaml")
     assert "broken.yaml:5:1: unknown key 'wokers'; did you mean 'workers'?" in done.stdout
     assert "Traceback" not in done.stdout
 
@@ -97,7 +85,7 @@ def test_collecting_imports_nothing_heavy(project: Path) -> None:
         "import sys\ndef pytest_collection_finish():\n"
         "    print('heavy:', {'psycopg', 'postgast', 'matplotlib'} & set(sys.modules))\n"
     )
-    done = run_pytest(project, "--collect-only", "-s", "-q")
+    done = run_pytest(project, *PLAIN, "--collect-only", "-s", "-q")
     assert "heavy: set()" in done.stdout
     assert "double.yaml::double" in done.stdout
     assert "compose" not in done.stdout
@@ -106,6 +94,6 @@ def test_collecting_imports_nothing_heavy(project: Path) -> None:
 def test_a_schedule_of_a_test_that_is_not_there_says_so(project: Path) -> None:
     header = "scenario: x\nfile: test_other.py::test_it\nhash: -\nserver: 18\nseed: 0\norder: 0\nchecks: x\n"
     (project / "x.schedule").write_text(f"harness-schedule 1\n{header}\n")
-    done = run_pytest(project, "--harness-replay", "x.schedule", "test_own.py")
+    done = run_pytest(project, *PLAIN, "--harness-replay", "x.schedule", "test_own.py")
     assert done.returncode == 4
     assert "--harness-replay x.schedule: its test test_other.py::test_it is not among those collected" in done.stderr

@@ -28,10 +28,7 @@ def command(tmp_path: Path) -> list[str]:
 
 
 def started(command: list[str]) -> Iterator[Run]:
-    # A shell's background job ignores SIGINT, and so would its children: here Ctrl-C is to be heard.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     run = Run(command)
-    signal.signal(signal.SIGINT, before)
     yield run
     run.process.kill()
     run.process.communicate()
