@@ -9,7 +9,9 @@ from harness.driver.gatekeeper import Gatekeeper
 from harness.driver.plan import Points
 from harness.model import StatementKind
 
-_GATELESS = (StatementKind.BEGIN, StatementKind.COMMIT, StatementKind.ROLLBACK)
+_GATELESS = (StatementKind.BEGIN, StatementKind.ROLLBACK)
+"""They reach no gate. And the statement behind a BEGIN may be on its way already, so that its gates are not to stand open
+for this turn's sake."""
 MAX_STEPS = 10_000
 """Turns that an execution may take, and so the gates that anybody is let through at once."""
 
@@ -23,7 +25,8 @@ class Doors:
 
     def __init__(self, gatekeeper: Gatekeeper | None, points: Points | None, clients: Sequence[Client]) -> None:
         self._gatekeeper = gatekeeper if points is not None else None
-        self._commits_pass_gates = points is not None and bool(points.commit)
+        deferred = points is not None and bool(points.commit)
+        self._gateless = _GATELESS if deferred else (*_GATELESS, StatementKind.COMMIT)
         self._clients = clients
 
     def passing(self, client: Client) -> bool:
@@ -41,7 +44,7 @@ class Doors:
         """Let a worker on to its next gate and, when it is ``alone`` (nobody waits), through ``ahead`` more."""
         if self._gatekeeper is None or (client.site is not None and self.passing(client)):
             return
-        if client.site is None and client.statement.kind in _GATELESS and not self._commits_pass_gates:
+        if client.site is None and client.statement.kind in self._gateless:
             return
         stop = client.turn + 1 + (min(ahead, MAX_STEPS) if alone else 0)
         before = self._gatekeeper.held(client.backend)

@@ -8,8 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from harness.driver.client import Client
+from harness.driver.doors import Doors
+from harness.driver.gatekeeper import Gatekeeper
+from harness.driver.plan import Points
 from harness.driver.pool import WorkerPool, WorkerProcess
-from harness.model import Script
+from harness.model import Footprint, Script, Statement, StatementKind, Worker
 from harness.targets.databases import Databases
 from harness.targets.embedded import EmbeddedTarget
 
@@ -83,3 +87,35 @@ def test_what_was_halted_once_goes_on_the_next_time(worker: WorkerProcess, look:
     worker.send({"do": "run", "sql": ONE, "then": [TWO]})
     assert [(worker.receive() or {})["tag"] for _ in range(2)] == ["INSERT 0 1", "INSERT 0 1"]
     assert seen(look) == [1, 2]
+
+
+DEFERRED = Footprint(writes=frozenset({"seen"}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "commit", "opened"),
+    [
+        (StatementKind.BEGIN, DEFERRED, 0),
+        (StatementKind.BEGIN, Footprint(), 0),
+        (StatementKind.QUERY, Footprint(), 2),
+        (StatementKind.COMMIT, DEFERRED, 2),
+        (StatementKind.COMMIT, Footprint(), 0),
+        (StatementKind.ROLLBACK, DEFERRED, 0),
+    ],
+)
+def test_no_gate_stands_open_for_a_statement_that_has_none(
+    conninfo: str, kind: StatementKind, commit: Footprint, opened: int
+) -> None:
+    """Behind a BEGIN the next statement may be under way already: it would run through the gate before it is shut."""
+    backend, statement = 4242, Statement(name="s", sql="", kind=kind)
+    client = Client(
+        worker=Worker(name="w", statements=(statement,)), process=WorkerProcess.__new__(WorkerProcess), backend=backend
+    )
+    keeper = Gatekeeper(conninfo)
+    try:
+        keeper.hold(backend, client.turn + 1)
+        doors = Doors(keeper, Points(sites={}, entry=lambda _, __: Footprint(), commit=commit), [client])
+        doors.open(client, 2, alone=True)
+        assert keeper.held(backend) - (client.turn + 1) == opened
+    finally:
+        keeper.close()
