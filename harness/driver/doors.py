@@ -10,8 +10,8 @@ from harness.driver.plan import Points
 from harness.model import StatementKind
 
 _GATELESS = (StatementKind.BEGIN, StatementKind.ROLLBACK)
-"""They reach no gate. And the statement behind a BEGIN may be on its way already, so that its gates are not to stand open
-for this turn's sake."""
+"""They reach no gate. And the statement behind a BEGIN may be on its way already, so that its gates are not to stand
+open for this turn's sake."""
 MAX_STEPS = 10_000
 """Turns that an execution may take, and so the gates that anybody is let through at once."""
 
