@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from harness.checks import judge
 from harness.checks.protocol import Context
-from harness.checks.vacuity import changed, overlapped
 from harness.db import answering
 from harness.errors import HarnessError, UsageError
 from harness.found import Found, kept
 from harness.meaning import meaning
 from harness.model import (
+    LEVELS,
     Counterexample,
     Decision,
     Execution,
@@ -32,8 +31,12 @@ from harness.model import (
 )
 from harness.nearest import with_nearest
 from harness.saving import save_counterexample, save_history, save_passing
+from harness.sharding.foresight import Foresight
+from harness.sharding.judged import Judged, judged
+from harness.sharding.work import Play, Shards
 from harness.stage import Stage, Stages
 from harness.strategies.fixed import Fixed
+from harness.strategies.foreseen import Foreseeing
 from harness.strategies.free_running import LIMIT, FreeRunning
 from harness.strategies.protocol import Strategy
 from harness.strategies.registry import DEFAULT_LIMITS, NAMES, make
@@ -43,6 +46,9 @@ from harness.tally import Searched, Tally
 _LIMITS = {**DEFAULT_LIMITS, FreeRunning.name: LIMIT}
 STRATEGIES = (*NAMES, FreeRunning.name)
 
+ALONE = 200
+"""So many executions a search does by itself before it asks shards: to start them takes about as long."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -51,7 +57,8 @@ class Options:
     ``stop``: asks every campaign to end after the execution it is in. ``watch``: is shown every execution that counts
     (not those of replays and shrinking), once it was judged. ``faults``: names of faults to strike every scenario with
     (none: those that a scenario names itself). ``levels``: names of isolation levels, likewise. ``explain``: look for
-    what explains a violation, which costs executions beside the campaign; nobody reads it of a mutant."""
+    what explains a violation, which costs executions beside the campaign; nobody reads it of a mutant. ``shards``: who
+    executes long searches ahead of the campaign; they change nothing but its speed."""
 
     seed: int = 0
     strategy: str | None = None
@@ -64,6 +71,7 @@ class Options:
     faults: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
     explain: bool = True
+    shards: Shards | None = None
 
     @property
     def out_of_time(self) -> bool:
@@ -146,15 +154,23 @@ class _Campaign:
             strategy = make(name, seed=self.options.seed, limit=limit, workers=workers)
             self.tally.opaque = stage.opaque
             self.tally.labels = {site.id: site.label for site in stage.sites}
+        foresight = self._foresight(strategy, stage)
         over = False
         done = 0
-        while not over and done < limit and strategy.start():
+        while not over and done < limit:
+            ahead = foresight if done >= ALONE else None
+            if ahead is not None:
+                ahead.look(limit - done, passing=self.tally.passing is None)
+            if not strategy.start():
+                break
             if self.options.out_of_time:
                 self.tally.out_of_time = over = True
                 break
-            over = self._execution(index, interleaving, strategy, stage)
+            over = self._execution(index, interleaving, strategy, stage, ahead)
             done += 1
             self.tally.orders += isinstance(interleaving, Order)
+        if foresight is not None:
+            foresight.close()
         if isinstance(interleaving, Search):
             exhausted = not over and (strategy.exhausted or (done == limit and not strategy.start()))
             self.tally.searches.append(
@@ -168,6 +184,25 @@ class _Campaign:
                 )
             )
         return over
+
+    def _foresight(self, strategy: Strategy, stage: Stage) -> Foresight | None:
+        """None where executions can only be done here: nobody to ask, somebody who watches, workers that are
+        somebody's Python functions."""
+        here = any(worker.program for worker in self.scenario.workers)
+        if self.options.shards is None or self.options.watch is not None or here:
+            return None
+        if not isinstance(strategy, Foreseeing):
+            return None
+        return Foresight(strategy, self.options.shards, self._play(stage))
+
+    def _play(self, stage: Stage) -> Play:
+        level = self.stages.isolation
+        return Play(
+            scenario=self.scenario,
+            inside=stage.inside,
+            isolation=LEVELS[level] if level else None,
+            seed=self.options.seed,
+        )
 
     def _limit(self, interleaving: Order | Search) -> int:
         """The most executions of it."""
@@ -222,9 +257,7 @@ class _Campaign:
                 break
             strategy.start()
             execution = stage.release(self.tally.executed, seed=self.options.seed)
-            context = stage.context(execution, None)
-            violations = self.tally.add(judge(context))
-            self._note(context, violations, stage)
+            violations = self._note(self._judged(execution, None, stage))
             if violations:
                 strategy.hit()
                 self._hit(execution, violations)
@@ -245,35 +278,51 @@ class _Campaign:
                 )
             )
 
-    def _execution(self, index: int, interleaving: Order | Search, strategy: Strategy, stage: Stage) -> bool:
-        order = interleaving if isinstance(interleaving, Order) else None
-        execution = stage.execute(strategy, self.tally.executed, seed=self.options.seed)
-        context = stage.context(execution, order)
-        violations = self.tally.add(judge(context))
+    def _execution(
+        self,
+        index: int,
+        interleaving: Order | Search,
+        strategy: Strategy,
+        stage: Stage,
+        ahead: Foresight | None = None,
+    ) -> bool:
+        one, follow = ahead.take(strategy) if ahead is not None else (None, strategy)
+        if one is None:
+            execution = stage.execute(follow, self.tally.executed, seed=self.options.seed)
+            one = self._judged(execution, interleaving if isinstance(interleaving, Order) else None, stage)
+        one = one.numbered(self.tally.executed)
+        violations = self._note(one)
+        taken = tuple(d.choice for d in one.decisions)
         if isinstance(interleaving, Follow):
-            taken = tuple(d.choice for d in execution.schedule.decisions)
             self.followed.append(taken[: len(interleaving.choices)] != interleaving.choices)
         elif isinstance(interleaving, Search) and interleaving.inside:
-            self.tally.coverage.add(execution)
-        self._note(context, violations, stage)
+            self.tally.coverage.add(taken)
         over = False
         if violations:
             if self.tally.first_violation is None:
                 self.tally.serially = strategy.facts().get("serial", 0) > 0
-            over = self._violated(index, interleaving, execution, violations, stage)
+            assert one.execution is not None
+            over = self._violated(index, interleaving, one.execution, violations, stage)
         self.progress.schedule_done(self.scenario.name, self.tally.executed, len(self.tally.counterexamples))
         return over
 
-    def _note(self, context: Context, violations: list[Violation], stage: Stage) -> None:
+    def _judged(self, execution: Execution, order: Order | None, stage: Stage) -> Judged:
+        context = stage.context(execution, order)
+        found = judged(context, stage)
         if self.options.watch is not None:
             self.options.watch(context)
-        together = overlapped(context, stage.touches)
-        self.tally.overlapped = self.tally.overlapped or together
-        self.tally.changed = self.tally.changed or changed(context)
-        if not violations and together and self.tally.passing is None:
-            self.tally.passing = context.execution
+        return found
+
+    def _note(self, one: Judged) -> list[Violation]:
+        """Count it; its violations."""
+        violations = self.tally.add(one.results)
+        self.tally.overlapped = self.tally.overlapped or one.overlapped
+        self.tally.changed = self.tally.changed or one.changed
+        if not violations and one.overlapped and self.tally.passing is None and one.execution is not None:
+            self.tally.passing = one.execution
             if self.options.folder is not None:
-                save_history(self.options.folder / f"{self.scenario.name}.history.jsonl", context.execution)
+                save_history(self.options.folder / f"{self.scenario.name}.history.jsonl", one.execution)
+        return violations
 
     def _violated(
         self,

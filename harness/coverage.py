@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from harness.model import Choice, Execution
+from harness.model import Choice
 
 Step = tuple[str, str]
 """(worker, step name)."""
@@ -24,9 +24,9 @@ class Coverage:
     order: dict[str, list[str]] = field(default_factory=dict)
     """Per worker, all its steps, each behind the one that came before it where it was first seen."""
 
-    def add(self, execution: Execution) -> None:
-        """Count one execution. A step taken several times (in a loop) counts where it was taken first."""
-        taken = [d.choice for d in execution.schedule.decisions]
+    def add(self, taken: Sequence[Choice]) -> None:
+        """Count one execution, in which these choices were taken. A step that was taken several times (in a loop)
+        counts where it was taken first."""
         first: dict[Step, int] = {}
         for turn, choice in enumerate(taken):
             first.setdefault((choice.worker, choice.step), turn)

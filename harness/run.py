@@ -19,12 +19,16 @@ from harness.isolation import Levels
 from harness.machine import processors
 from harness.matrix import with_faults
 from harness.model import Going, RunResult, Scenario, ScenarioResult, Verdict
-from harness.shards import Shards
+from harness.sharding.local import LocalShards
+from harness.sharding.work import Place
 from harness.stage import Stages
 from harness.tally import Tally
+from harness.targets.again import again
 from harness.targets.alive import why_gone
+from harness.targets.cleaning import clean_after
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
+from harness.tasks import Tasks
 
 SEVERITY = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.VIOLATION, Verdict.ERROR)
 """From best to worst: over several scenarios the worst wins."""
@@ -58,10 +62,10 @@ def run_scenarios(
     """Run the campaigns of ``scenarios``, ``jobs`` at a time; results come in the order given, whatever ``jobs`` is.
 
     A scenario that fails by no fault of its own has the verdict "error", and the others still run; once the server is
-    gone, the rest is "not run". ``keep``: when the run is cut short (Ctrl-C, SIGTERM) after a scenario was done, is
-    given what there is by then, before the exception goes on. ``warnings`` become the
-    result's. Raises `UserSqlError` when the server refuses a
-    scenario's SQL, `UsageError` for faults that ``target`` cannot have.
+    gone, the rest is "not run". ``keep``: when the run is cut short (Ctrl-C, SIGTERM) after a schedule was executed, is
+    given what there is by then, before the exception goes on. ``warnings`` become the result's. With more than one job,
+    long searches are executed by as many shards. Raises `UserSqlError` when the server refuses a scenario's SQL,
+    `UsageError` for faults that ``target`` cannot have.
     """
     for scenario in scenarios:
         refuse_elsewhere(options.faults or scenario.faults, target, "--faults" if options.faults else scenario.file)
@@ -71,12 +75,15 @@ def run_scenarios(
     told = _Told(reporter)
     lost = _Lost(target)
     begun: set[int] = set()
+    partly: dict[int, ScenarioResult] = {}
     done: dict[int, ScenarioResult] = {}
     trouble = ""
 
     def result(trouble: str, reason: str) -> RunResult:
         found = [
-            done.get(i) or _failed(s, options, version, f"{'cut short' if i in begun else 'not run'}: {reason}")
+            done.get(i)
+            or (_cut_short(partly[i], reason) if i in partly else None)
+            or _failed(s, options, version, f"{'cut short' if i in begun else 'not run'}: {reason}")
             for i, s in enumerate(scenarios)
         ]
         return RunResult(
@@ -93,7 +100,13 @@ def run_scenarios(
         with ExitStack() as last:
             databases = Databases(target)
             last.callback(databases.close)
-            shards = last.enter_context(Shards(max(1, min(jobs, len(scenarios))), options.stop))
+            if jobs > 1 and options.shards is None:
+                spec, pg_bin, settings = again(target)
+                place = Place(target=spec, pg_bin=pg_bin, settings=settings, server_version=version)
+                shards = LocalShards(place, jobs)
+                last.callback(_end, shards, target)
+                options = replace(options, shards=shards)
+            tasks = last.enter_context(Tasks(max(1, min(jobs, len(scenarios))), options.stop))
 
             def campaign(number: int, scenario: Scenario) -> Callable[[WorkerPool], ScenarioResult]:
                 def one(pool: WorkerPool) -> ScenarioResult:
@@ -104,14 +117,16 @@ def run_scenarios(
                     found = _campaign(scenario, target, databases, pool, options, told)
                     if found.observed is Verdict.ERROR:
                         lost.look()
-                    if not options.stop.is_set():  # else it was cut short
+                    if not options.stop.is_set():
                         done[number] = found
+                    elif found.schedules:
+                        partly[number] = found
                     told.campaign_over(found)
                     return found
 
                 return one
 
-            for number, found in enumerate(shards.each([campaign(i, s) for i, s in enumerate(scenarios)])):
+            for number, found in enumerate(tasks.each([campaign(i, s) for i, s in enumerate(scenarios)])):
                 done[number] = found
                 told.scenario_done(found)
     except UsageError:
@@ -121,7 +136,7 @@ def run_scenarios(
             raise
         trouble = str(error)
     except BaseException as cut:
-        if keep is not None and done:
+        if keep is not None and (done or partly):
             why = "interrupted" if isinstance(cut, KeyboardInterrupt) else "the run was ended"
             keep(result(why, why))
         raise
@@ -167,6 +182,24 @@ def _campaign(
 
 def _failed(scenario: Scenario, options: Options, server: str, why: str) -> ScenarioResult:
     return conclude(scenario, options, Tally(), server, 0.0, why)
+
+
+def _end(shards: LocalShards, target: Target) -> None:
+    shards.close()
+    if shards.died:
+        clean_after(target, shards.died)
+
+
+def _cut_short(found: ScenarioResult, reason: str) -> ScenarioResult:
+    seen = {v.check for c in found.counterexamples for v in c.violations}
+    so_far = f"violated by then: {', '.join(sorted(seen))}" if seen else "no check had failed by then"
+    return replace(
+        found,
+        verdict=Verdict.ERROR,
+        observed=Verdict.ERROR,
+        exhausted=False,
+        meaning=f"cut short: {reason}; {found.schedules:,} schedules executed, {so_far}",
+    )
 
 
 class _Lost:

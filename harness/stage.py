@@ -76,6 +76,7 @@ class Stage:
         self._target, self._databases, self._pool, self._crash = target, databases, pool, crash
         self._restores = scenario.restore
         self._asked_isolation = isolation
+        self.inside = inside
         self._gates: Gates | None = None
         self._template = self._installed(scenario, inside, everywhere)
         self._invariants = _reading(scenario.invariants)

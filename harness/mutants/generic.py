@@ -31,10 +31,10 @@ from harness.model import Order, Scenario, ScenarioResult, Search, Verdict
 from harness.mutants.judge import Judge, Original, searched
 from harness.mutants.operators import Found, find_mutations
 from harness.mutants.outcomes import Outcomes
-from harness.shards import Shards
 from harness.sqltext.mutate_types import Mutation
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
+from harness.tasks import Tasks
 
 __all__ = ["Progress", "Silent", "run_generic"]
 
@@ -119,8 +119,8 @@ def _all(judge: Judge, mutations: tuple[Mutation, ...], jobs: int, progress: Pro
     if not mutations:
         return []
     judged = []
-    with Shards(max(1, min(jobs, len(mutations))), judge.options.stop) as shards:
-        for found in shards.each([partial(judge.judged, mutation) for mutation in mutations]):
+    with Tasks(max(1, min(jobs, len(mutations))), judge.options.stop) as tasks:
+        for found in tasks.each([partial(judge.judged, mutation) for mutation in mutations]):
             judged.append(found)
             progress.mutant_done(found)
     return judged

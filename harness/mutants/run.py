@@ -24,10 +24,10 @@ from harness.mutation import (
     Trial,
 )
 from harness.scenario import load_scenario
-from harness.shards import Shards
 from harness.strategies.registry import NAMES
 from harness.targets.databases import Databases
 from harness.targets.protocol import Target
+from harness.tasks import Tasks
 
 STRATEGIES = (*NAMES, PLAIN, FREE_RUNNING, BARRIER_THREADS)
 """All there are; a full run takes them in this order."""
@@ -70,7 +70,7 @@ def run_mutants(
     settings = list(dict.fromkeys(m.setting for m in mutants))
     alone_done: list[SettingResult] = []
     mutants_done: list[MutantResult] = []
-    with Databases(target) as databases, Shards(jobs, limits.stop) as shards:
+    with Databases(target) as databases, Tasks(jobs, limits.stop) as tasks:
 
         def setting(path: Path) -> Callable[[WorkerPool], SettingResult]:
             return lambda pool: alone(path, seed, target, databases, pool, limits)
@@ -93,10 +93,10 @@ def run_mutants(
 
             return one
 
-        for done in shards.each([setting(path) for path in settings]):
+        for done in tasks.each([setting(path) for path in settings]):
             alone_done.append(done)
             reporter.setting_done(done)
-        for result in shards.each([trials(m) for m in mutants]):
+        for result in tasks.each([trials(m) for m in mutants]):
             mutants_done.append(result)
             reporter.mutant_done(result)
     return whole_run(

@@ -20,6 +20,7 @@ from itertools import permutations
 
 from harness.model import Choice, Effect
 from harness.strategies.exhaustive import Exhaustive
+from harness.strategies.foreseen import Guide
 from harness.strategies.pct import Pct
 from harness.strategies.protocol import Facts
 from harness.strategies.walk import Policy
@@ -72,6 +73,14 @@ class Auto:
 
     def ahead(self) -> int:
         return self._chooser.ahead()
+
+    def foresee(self, count: int) -> list[Guide]:
+        """Nothing of the serial orders: they are few."""
+        if self._pct is not None:
+            return self._pct.foresee(count)
+        if self.phase == "serial" or self._search.exhausted:
+            return []
+        return self._search.foresee(min(count, max(self._share - self._started, 0)))
 
     def facts(self) -> Facts:
         """Those of `exhaustive`, whether the execution in hand is serial, and those of `pct` once it has begun."""

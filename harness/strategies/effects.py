@@ -29,6 +29,9 @@ class Effects:
             self._effects.append(effect)
         return known
 
+    def __getitem__(self, number: int) -> Effect:
+        return self._effects[number]
+
     def dependent(self, a: int, b: int) -> bool:
         answer = self._answers.get((a, b))
         if answer is None:

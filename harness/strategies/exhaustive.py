@@ -28,9 +28,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from harness.dependence import dependent
 from harness.model import Action, Choice, Effect
-from harness.strategies.effects import Dependent, Effects
+from harness.strategies.effects import UNKNOWN, Dependent, Effects
+from harness.strategies.foreseen import Guide
 from harness.strategies.protocol import Facts
 from harness.strategies.races import Race, races
+from harness.strategies.route import Route
 from harness.strategies.tree import Choices, Path, Pending, Segment, turn_of, worker_of
 from harness.strategies.walk import Policy, Walk, current_first
 
@@ -61,6 +63,8 @@ class Exhaustive:
         self._choices = Choices()
         self._segments: list[Segment] = []
         self._waiting: list[tuple[int, int, Segment, int, str]] = []
+        self._usual: dict[Choice, int] = {}
+        """The number of the effect that a step had when it was taken last."""
         self._scheduled = 0
         self._reached = 0
         self._stale = False
@@ -102,10 +106,9 @@ class Exhaustive:
         """Whether anything is left to execute (it ends what is in hand); if not, the search is exhausted."""
         self._conclude()
         while self._segments and not self._done:
-            while self._waiting:
-                if _pends(*self._waiting[0][2:]):
-                    return True
-                heapq.heappop(self._waiting)
+            self._drop_executed()
+            if self._waiting:
+                return True
             self._done = not self._reconsider()
         return not self._done
 
@@ -126,6 +129,25 @@ class Exhaustive:
         assert self._walk is not None, "start() first"
         self._walk.observe(effect)
 
+    def foresee(self, count: int) -> list[Guide]:
+        """The branches that wait. What a sleeping worker would do is known only when it has been executed; of those
+        that come sooner it is guessed from what the same step did last."""
+        self._conclude()
+        self._drop_executed()
+        guides: list[Guide] = []
+        sooner: dict[tuple[int, int], dict[str, int]] = {}
+        for _, _, segment, depth, turn in heapq.nsmallest(count, self._waiting):
+            if not _pends(segment, depth, turn):
+                continue
+            guessed = sooner.setdefault((id(segment), depth), {})
+            asleep = {**self._path(segment, depth).sleeps[depth], **dict(segment.begun(depth)), **guessed}
+            asleep.pop(turn, None)
+            turns = (*segment.route(depth), turn)
+            guides.append(Route(turns=turns, asleep=tuple((t, self._effects[e]) for t, e in asleep.items())))
+            step = next(c for c in self._enabled(segment, depth) if turn_of(c) == turn)
+            guessed[turn] = self._usual.get(step, UNKNOWN)
+        return guides
+
     # ------------------------------------------------------------------------------------- after an execution
 
     def _new_walk(self, plan: Sequence[str], policy: Policy, *, insists: bool = False) -> Walk:
@@ -144,10 +166,22 @@ class Exhaustive:
         new = walk.new
         if new is None:
             return
+        self._note_usual(new, walk.path)
         self._segments.append(new)
         if new.parent is not None:
             self._settle(new, walk.path, new.parent.add_branch(new))
         self._analyse(new, walk.path)
+
+    def _drop_executed(self) -> None:
+        """Have a branch that is still to be executed at the head of the list."""
+        while self._waiting and not _pends(*self._waiting[0][2:]):
+            heapq.heappop(self._waiting)
+
+    def _note_usual(self, new: Segment, path: Path) -> None:
+        for depth in range(max(new.start - 1, 0), new.end):
+            owner, turn = path.owners[depth], path.workers[depth]
+            step = next(c for c in self._enabled(owner, depth) if turn_of(c) == turn)
+            self._usual[step] = path.turns[depth]
 
     def _settle(self, new: Segment, path: Path, waited: Pending | None) -> None:
         """The first turn of a branch is known now: does it reverse the races that it was meant to?"""
@@ -230,20 +264,23 @@ class Exhaustive:
             return False
         self._stale = False
         for segment in self._segments:
-            path, segments = Path(), []
-            at: Segment | None = segment
-            while at is not None:
-                segments.append(at)
-                at = at.parent
-            route = segment.route(segment.end)
-            at = segments.pop()
-            for depth, worker in enumerate(route):
-                cost = path.cost(depth, worker, self._enabled(at, depth))
-                path.take(at, worker, at.effect_of(depth, worker), cost, self._effects)
-                if segments and segments[-1].start == depth + 1:
-                    at = segments.pop()
-            self._analyse(segment, path)
+            self._analyse(segment, self._path(segment, segment.end))
         return bool(self._waiting)
+
+    def _path(self, segment: Segment, end: int) -> Path:
+        """From the root to the node of ``segment`` at depth ``end``."""
+        path, segments = Path(), []
+        above: Segment | None = segment
+        while above is not None:
+            segments.append(above)
+            above = above.parent
+        at = segments.pop()
+        for depth, worker in enumerate(segment.route(end)):
+            cost = path.cost(depth, worker, self._enabled(at, depth))
+            path.take(at, worker, at.effect_of(depth, worker), cost, self._effects)
+            if segments and segments[-1].start == depth + 1:
+                at = segments.pop()
+        return path
 
     def _enabled(self, owner: Segment, depth: int) -> tuple[Choice, ...]:
         return self._choices[owner.enabled[depth - owner.start]]

@@ -9,28 +9,50 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Hashable
+from dataclasses import dataclass
 
 from harness.model import Choice, Effect
-from harness.strategies.protocol import TO_THE_END, Facts
+from harness.strategies.foreseen import Guide
+from harness.strategies.protocol import TO_THE_END, Facts, Strategy
 
 DEPTH = 3
 STEPS_AT_FIRST = 8
 """Steps that each worker is taken to have before any execution has shown it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prioritised:
+    """Foreseen: execution number ``execution``, the longest one before which had ``k`` steps."""
+
+    seed: int
+    n: int
+    depth: int
+    k: int
+    execution: int
+
+    @property
+    def key(self) -> Hashable:
+        return self
+
+    def strategy(self) -> Strategy:
+        return Pct(self.seed, n=self.n, depth=self.depth, k=self.k, first=self.execution)
+
+
 class Pct:
     """Execution *i* of seed *s* always draws the same numbers; ``k``, the longest execution so far, only scales them.
 
-    ``n`` workers, ``depth`` ≥ 1; ``k`` at first: an estimate (None: `STEPS_AT_FIRST` for each worker).
+    ``n`` workers, ``depth`` ≥ 1; ``k`` at first: an estimate (None: `STEPS_AT_FIRST` for each worker). ``first``: the
+    number of the first execution here.
     """
 
     name = "pct"
 
-    def __init__(self, seed: int, *, n: int, depth: int = DEPTH, k: int | None = None) -> None:
+    def __init__(self, seed: int, *, n: int, depth: int = DEPTH, k: int | None = None, first: int = 0) -> None:
         self.n, self.depth = max(n, 1), depth
         self.explored = 0
         self._seed = seed
-        self._execution = -1
+        self._execution = first - 1
         self._estimate = STEPS_AT_FIRST * self.n if k is None else max(k, 1)
         self._longest = 0
         self._turn = 0
@@ -84,6 +106,11 @@ class Pct:
         """Until the next point at which priorities change."""
         coming = [turn for point in self._points if (turn := int(point * self.k)) >= self._turn]
         return min(coming) - self._turn if coming else TO_THE_END
+
+    def foresee(self, count: int) -> list[Guide]:
+        k = max(self._longest, self._turn) or self._estimate
+        coming = range(self._execution + 1, self._execution + 1 + count)
+        return [Prioritised(seed=self._seed, n=self.n, depth=self.depth, k=k, execution=i) for i in coming]
 
     def facts(self) -> Facts:
         """``missed``: `missed_below` for the executions so far, the one in hand included."""

@@ -12,7 +12,9 @@ from itertools import takewhile
 
 from harness.errors import NondeterminismError
 from harness.model import Choice, Effect
+from harness.strategies.foreseen import Guide
 from harness.strategies.protocol import TO_THE_END, Facts
+from harness.strategies.route import Route
 
 MOST = 2
 """Preemptive switches, unless told otherwise."""
@@ -25,6 +27,16 @@ class _Turn:
     before: _Turn | None
     enabled: tuple[Choice, ...]
     choice: Choice
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Whose the turns on the way are."""
+        found = []
+        at: _Turn | None = self
+        while at is not None:
+            found.append(at.choice.worker)
+            at = at.before
+        return tuple(reversed(found))
 
 
 class PreemptionBounded:
@@ -95,6 +107,9 @@ class PreemptionBounded:
         following = [turn.choice.worker for turn in self._plan[self._turn :]]
         same = sum(1 for _ in takewhile(lambda other: other == worker, following))
         return same if same < len(following) else TO_THE_END
+
+    def foresee(self, count: int) -> list[Guide]:
+        return [Route(turns=turn.workers) for _, _, turn in heapq.nsmallest(count, self._waiting)]
 
     def facts(self) -> Facts:
         """``bound``: all schedules with so many preemptive switches have been executed (-1: not even those without)."""

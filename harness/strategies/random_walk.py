@@ -10,28 +10,47 @@ from __future__ import annotations
 import random
 from bisect import bisect
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, count
 
 from harness.model import Action, Choice, Effect
-from harness.strategies.protocol import TO_THE_END, Facts
+from harness.strategies.foreseen import Guide
+from harness.strategies.protocol import TO_THE_END, Facts, Strategy
 
 FARTHEST = 64
 """Turns that are looked ahead at most: the more, the less likely."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walked:
+    """Foreseen: execution number ``execution``, before which workers took ``most`` steps."""
+
+    seed: int
+    execution: int
+    most: tuple[tuple[str, int], ...]
+
+    @property
+    def key(self) -> Hashable:
+        return self
+
+    def strategy(self) -> Strategy:
+        return RandomWalk(self.seed, first=self.execution, most=dict(self.most))
+
+
 class RandomWalk:
     """Execution *i* of seed *s* always draws the same numbers; what was learned before it only weighs them. In
-    execution 0 all workers weigh the same."""
+    execution 0 all workers weigh the same. ``first``: the number of the first execution here, before which workers took
+    ``most`` steps."""
 
     name = "random_walk"
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, first: int = 0, most: Mapping[str, int] | None = None) -> None:
         self.explored = 0
         self._seed = seed
-        self._execution = -1
+        self._execution = first - 1
         self._random = random.Random()
-        self._most: Counter[str] = Counter()
+        self._most: Counter[str] = Counter(most)
         self._taken: Counter[str] = Counter()
         self._numbers: list[float] = []
         """Drawn so far in this execution: one a turn, and those that `ahead` has looked at."""
@@ -79,6 +98,11 @@ class RandomWalk:
                 break
             taken[worker] += 1
         return turn - self._turn
+
+    def foresee(self, count: int) -> list[Guide]:
+        most = tuple(sorted((self._most | self._taken).items()))
+        coming = range(self._execution + 1, self._execution + 1 + count)
+        return [Walked(seed=self._seed, execution=number, most=most) for number in coming]
 
     def facts(self) -> Facts:
         return {"explored": self.explored}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from harness.targets.docker import containers, docker_client
 from harness.targets.marks import PREFIX, Mark, session_of, token_of
 from harness.targets.places import run_places
 from harness.targets.protocol import Target
-from harness.targets.runfolder import leftovers, sweep_one
+from harness.targets.runfolder import leftovers, sweep, sweep_one
 
 _APPLICATION = "refund-harness clean"
 _DATABASES = """
@@ -41,9 +41,19 @@ def clean_machine(*, dry_run: bool) -> list[Cleaned]:
     return [*_folders(dry_run), *_containers(dry_run)]
 
 
-def clean_server(target: Target, *, dry_run: bool) -> list[Cleaned]:
-    """Databases on ``target`` that have our name and our mark and that no living run uses; all others stay. Raises
-    `TargetError` when the server does not answer."""
+def clean_after(target: Target, pids: Collection[int]) -> None:
+    """What these dead processes of this machine, which executed on ``target`` or on servers like it, have left. Raises
+    as `clean_server` does."""
+    account = server_account()
+    for place in run_places():
+        sweep(place, account)
+    if not target.owned:
+        clean_server(target, dry_run=False, of=pids)
+
+
+def clean_server(target: Target, *, dry_run: bool, of: Collection[int] | None = None) -> list[Cleaned]:
+    """Databases on ``target`` that have our name and our mark and that no living run uses; all others stay. ``of``:
+    only those of these processes of this machine. Raises `TargetError` when the server does not answer."""
     done = []
     with connect(target.conninfo(target.maintenance_database), application_name=_APPLICATION) as conn:
         found = conn.execute(_DATABASES, [PREFIX]).fetchall()
@@ -52,6 +62,8 @@ def clean_server(target: Target, *, dry_run: bool) -> list[Cleaned]:
             if not (token := token_of(name)):
                 continue
             mark = Mark.read(comment)
+            if of is not None and (mark is None or not mark.of_this_machine or mark.pid not in of):
+                continue
             if mark is None:
                 done.append(_keep(name, "it has our name, but not our mark"))
             elif reason := _reason_to_stay(token, mark, sessions) or ("" if may else f"it belongs to role {owner}"):

@@ -55,7 +55,7 @@ class EmbeddedTarget(Closing):
     ) -> None:
         self._account = server_account()
         self._cache = cache or cache_place()
-        self._settings = dict(settings or {})
+        self.settings = dict(settings or {})
         self._start_timeout = start_timeout
         self._watchdog = watchdog
         self._launch: Launch | None = None
@@ -132,7 +132,7 @@ class EmbeddedTarget(Closing):
             forget(self.binaries, self._account, cache=self._cache)
 
     def _start(self) -> None:
-        settings = server_settings(self.binaries.major, socket_folder=str(self.folder), overrides=self._settings)
+        settings = server_settings(self.binaries.major, socket_folder=str(self.folder), overrides=self.settings)
         (self.data_directory / "postgresql.conf").write_text(as_file(settings))
         (self.data_directory / "postgresql.conf").chmod(0o644)
         log = self.folder / "server.log"

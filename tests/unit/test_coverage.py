@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orders import taken
+from orders import choices
 
 from harness.coverage import Coverage
 
@@ -10,7 +10,7 @@ from harness.coverage import Coverage
 def coverage(*executions: str) -> Coverage:
     found = Coverage()
     for text in executions:
-        found.add(taken(text))
+        found.add(choices(text))
     return found
 
 

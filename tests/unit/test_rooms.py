@@ -53,16 +53,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "found": {"errors", "model", "causes", "checks", "shrink", "strategies", "driver", "stage", "telling"},
     "nearest": {"errors", "model", "checks", "strategies", "stage", "found"},
     "campaign": {"errors", "model", "db", "strategies", "checks", "tally", "meaning", "saving", "found", "stage"}
-    | {"nearest"},
+    | {"nearest", "sharding"},
     "matrix": {"errors", "model", "db", "saving", "strategies", "checks", "stage", "found", "campaign", "crash"}
     | {"nearest"},
     "isolation": {"errors", "model", "driver", "checks", "stage", "campaign"},
     "cases": {"errors", "model", "checks", "tally", "saving", "strategies", "stage", "found", "campaign"},
     "replay": {"errors", "model", "crash", "matrix", "isolation", "cases", "scenario", "schedule", "strategies"}
     | {"driver", "checks", "targets", "stage", "found"},
-    "shards": {"driver"},
+    "tasks": {"driver"},
+    "sharding": {"errors", "model", "db", "strategies", "driver", "checks", "targets", "stage"},
     "run": {"errors", "model", "crash", "db", "driver", "targets", "stage", "campaign", "matrix", "isolation", "cases"}
-    | {"tally", "shards", "machine"},
+    | {"tally", "sharding", "tasks", "machine"},
     "mutation": {"model"},
     "soaked": {"model"},
     "audited": {"model"},
@@ -71,7 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"campaign", "run"},
     "fates": {"model", "sqltext"},
     "mutants": {"errors", "model", "resources", "mutation", "fates", "sqltext", "scenario", "db", "catalog", "targets"}
-    | {"strategies", "driver", "checks", "stage", "campaign", "shards", "matrix"},
+    | {"strategies", "driver", "checks", "stage", "campaign", "tasks", "matrix"},
     "report": {"errors", "files", "machine", "model", "mutation", "fates", "soaked", "audited"},
     "draw": {
         "errors",

@@ -13,13 +13,13 @@ from harness.driver.pool import WorkerPool
 Result = TypeVar("Result")
 
 
-class Shards:
+class Tasks:
     """``jobs`` threads, each task with a pool of worker processes to itself. A context manager; when it is left by an
     exception ``stop`` is set, and tasks that have not begun never do."""
 
     def __init__(self, jobs: int, stop: Event) -> None:
         self._stop = stop
-        self._executor = ThreadPoolExecutor(jobs, thread_name_prefix="shard")
+        self._executor = ThreadPoolExecutor(jobs, thread_name_prefix="task")
         self._made: list[WorkerPool] = []
         self._free: queue.SimpleQueue[WorkerPool] = queue.SimpleQueue()
         try:

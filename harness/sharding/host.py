@@ -1,0 +1,120 @@
+"""In a shard: a server, a stage for the campaign that was asked for last, and worker processes."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, Self
+
+from harness.db import answering
+from harness.driver.pool import WorkerPool
+from harness.errors import TargetError
+from harness.model import Choice, Effect
+from harness.sharding.judged import judged
+from harness.sharding.work import Batch, Place, Play, Recorded
+from harness.stage import Stage
+from harness.strategies.protocol import Facts, Strategy, arms_of
+from harness.targets import open_target
+from harness.targets.databases import Databases
+
+
+class Host:
+    """A context manager that leaves nothing behind. Raises what its server and the batches raise."""
+
+    def __init__(self, place: Place) -> None:
+        self._last = ExitStack()
+        self._stage: Stage | None = None
+        self._digest = ""
+        try:
+            target = open_target(place.target, pg_bin=place.pg_bin, embedded=place.settings or None)
+            self._target = self._last.enter_context(target)
+            if place.server_version not in ("", target.server_version):
+                raise TargetError(
+                    f"PostgreSQL {target.server_version} here, {place.server_version} where the campaign is: "
+                    f"orders that exist on the one need not exist on the other"
+                )
+            self._databases = Databases(target)
+            self._last.callback(self._databases.close)
+            self._pool = self._last.enter_context(WorkerPool())
+        except BaseException:
+            self._last.close()
+            raise
+
+    def execute(self, batch: Batch) -> list[Recorded]:
+        """Execute by every guide, in order."""
+        same: dict[Any, Any] = {}  # what is equal is sent once
+        found = []
+        with answering():
+            stage = self._on_stage(batch.play)
+            for guide in batch.guides:
+                strategy = _Watched(guide.strategy())
+                strategy.start()
+                execution = stage.execute(strategy, stage.next_number(), seed=batch.play.seed)
+                one = judged(stage.context(execution, None), stage)
+                wanted = one.violated or (batch.passing and one.overlapped)
+                found.append(
+                    Recorded(
+                        judged=replace(
+                            one,
+                            decisions=tuple(same.setdefault(d, d) for d in one.decisions),
+                            results=one.results if one.told else same.setdefault(one.results, one.results),
+                            execution=execution if wanted else None,
+                        ),
+                        effects=tuple(same.setdefault(e, e) for e in strategy.effects),
+                    )
+                )
+        return found
+
+    def close(self) -> None:
+        self._leave_stage()
+        self._last.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _on_stage(self, play: Play) -> Stage:
+        """One campaign at a time: shards are few, and so are campaigns that need them."""
+        if self._stage is None or play.digest != self._digest:
+            self._leave_stage()
+            self._stage = Stage(
+                play.scenario, self._target, self._databases, self._pool, inside=play.inside, isolation=play.isolation
+            )
+            self._digest = play.digest
+        return self._stage
+
+    def _leave_stage(self) -> None:
+        stage, self._stage = self._stage, None
+        if stage is not None:
+            stage.close()
+
+
+class _Watched:
+    """``inner``, whose turns are written down. ``effects``: what each of them did."""
+
+    def __init__(self, inner: Strategy) -> None:
+        self.name, self.arms = inner.name, arms_of(inner)
+        self._inner = inner
+        self.effects: list[Effect] = []
+
+    @property
+    def exhausted(self) -> bool:
+        return self._inner.exhausted
+
+    def start(self) -> bool:
+        return self._inner.start()
+
+    def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
+        return self._inner.choose(enabled)
+
+    def observe(self, effect: Effect) -> None:
+        self.effects.append(effect)
+        self._inner.observe(effect)
+
+    def ahead(self) -> int:
+        return self._inner.ahead()
+
+    def facts(self) -> Facts:
+        return self._inner.facts()
