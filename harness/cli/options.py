@@ -54,6 +54,9 @@ Invariant = Annotated[
 Budget = Annotated[
     float | None, typer.Option(metavar="SECONDS", min=0, help="for the whole run; what is not reached is said")
 ]
+Cluster = Annotated[
+    str | None, typer.Option(metavar="ADDRESS|local", help="Dask scheduler, whose workers execute long searches")
+]
 Seed = Annotated[int, typer.Option(metavar="N", envvar=environment.SEED, help="of random choices")]
 Out = Annotated[Path, typer.Option(metavar="DIR", envvar=environment.OUT, help="folder of reports")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="only what is not a pass")]

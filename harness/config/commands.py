@@ -21,6 +21,7 @@ USED_BY: Mapping[str, tuple[str, ...]] = {
     "role": ("check", "mutants"),
     "server_major": SEARCHES,
     "jobs": (*SEARCHES, "mutants"),
+    "cluster": SEARCHES,
     "budget": (*SEARCHES, "mutants"),
     "strategy": SEARCHES,
     "schedules": SEARCHES,

@@ -52,6 +52,7 @@ class Searching(Server):
     """The limits of searches."""
 
     jobs: Jobs | None = None
+    cluster: Text | None = None
     budget: Seconds | None = None
     strategy: Strategy | None = None
     schedules: Count | None = None

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.app import app
+from harness.cli.clustering import on_cluster, refuse_elsewhere
 from harness.cli.configured import configured, say_which, warn_of_major
 from harness.cli.options import (
     Budget,
     Call,
     CallAs,
+    Cluster,
     Invariant,
     Out,
     PgBin,
@@ -50,7 +52,10 @@ def check(
     schedules: Annotated[int | None, typer.Option(metavar="N", min=1, help="executions, at most")] = None,
     budget: Budget = None,
     seed: Seed = 0,
-    jobs: Annotated[str, typer.Option(metavar="N|auto", help="there is one campaign only")] = "auto",
+    jobs: Annotated[
+        str, typer.Option(metavar="N|auto", help="shards, where the search is long; auto: one per processor")
+    ] = "auto",
+    cluster: Cluster = None,
     out: Out = Path("reports"),
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="also write results.json here")] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write JUnit XML here")] = None,
@@ -76,6 +81,7 @@ def check(
     one_of("--require", require, ("exhausted",))
     can_be_written("--json", json)
     can_be_written("--junit", junit)
+    refuse_elsewhere(cluster, target)
     count = default_jobs(jobs)
     request = request_of(sql, call, call_as, setup, role, workers, invariant)
     folder = new_run_folder(out)
@@ -94,6 +100,7 @@ def check(
                 ready = check_on(server, request, databases, file=save, folder=folder)
             scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
             announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
-            return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep, warnings=warnings)
+            with on_cluster(within, cluster, server, count) as within:
+                return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep, warnings=warnings)
 
     return reported(go, folder, json, junit, reporter)

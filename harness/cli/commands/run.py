@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.app import app
+from harness.cli.clustering import on_cluster, refuse_elsewhere
 from harness.cli.configured import configured, say_which, warn_of_major
-from harness.cli.options import Budget, Out, PgBin, Quiet, Seed, Target, Verbose, one_of
+from harness.cli.options import Budget, Cluster, Out, PgBin, Quiet, Seed, Target, Verbose, one_of
 from harness.cli.reporting import Keep, can_be_written, reported
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def run(
     schedules: Annotated[int | None, typer.Option(metavar="N", min=1, help="executions per search, at most")] = None,
     budget: Budget = None,
     seed: Seed = 0,
-    jobs: Annotated[str, typer.Option(metavar="N|auto", help="campaigns at a time; auto: one per processor")] = "auto",
+    jobs: Annotated[
+        str,
+        typer.Option(metavar="N|auto", help="campaigns at a time, and shards of a long one; auto: per processor"),
+    ] = "auto",
+    cluster: Cluster = None,
     out: Out = Path("reports"),
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="also write results.json here")] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write JUnit XML here")] = None,
@@ -72,6 +77,7 @@ def run(
     one_of("--require", require, ("exhausted",))
     can_be_written("--json", json)
     can_be_written("--junit", junit)
+    refuse_elsewhere(cluster, target)
     count = default_jobs(jobs)
     struck = parse_faults(faults) if faults is not None else ()
     levels = parse_levels(isolation) if isolation is not None else ()
@@ -89,6 +95,7 @@ def run(
         with open_target(target, pg_bin=pg_bin) as server:
             warnings = warn_of_major(found, server.server_version)
             within = with_budget(options, budget)
-            return run_scenarios(scenarios, server, within, reporter, jobs=count, keep=keep, warnings=warnings)
+            with on_cluster(within, cluster, server, count) as within:
+                return run_scenarios(scenarios, server, within, reporter, jobs=count, keep=keep, warnings=warnings)
 
     return reported(go, folder, json, junit, reporter)
