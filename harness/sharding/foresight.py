@@ -19,8 +19,10 @@ from harness.strategies.foreseen import Foreseeing
 from harness.strategies.protocol import Strategy
 from harness.strategies.rewound import Rewound
 
-BATCH = 8
+BATCH = 16
 """Executions that travel together: enough to make a message cheap, few enough to be there soon."""
+FIRST = 6
+"""Per shard, of what is foreseen at first."""
 BATCHES = 3
 """Per shard: one in work, others on the way."""
 
@@ -37,7 +39,8 @@ class Foresight:
     def look(self, left: int, *, passing: bool) -> None:
         """Before the strategy starts its next execution: have what is foreseen executed, as far as ``left`` more are
         wanted. ``passing``: see `Batch`."""
-        window = self._shards.width * BATCHES * BATCH
+        # At first a strategy learns, and much of what it foresees is soon not what it wants any more.
+        window = min(self._shards.width * BATCHES * BATCH, self._shards.width * FIRST + 2 * self.taken)
         [*head] = self._strategy.foresee(1)
         self._head = head[0].key if head else None
         if self._head is None or (self._head in self._futures and len(self._futures) > window // 2):

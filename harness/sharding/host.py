@@ -9,7 +9,7 @@ from typing import Any, Self
 from harness.db import answering
 from harness.driver.pool import WorkerPool
 from harness.errors import TargetError
-from harness.model import Choice, Effect
+from harness.model import Choice, Decision, Effect
 from harness.sharding.judged import judged
 from harness.sharding.work import Batch, Place, Play, Recorded
 from harness.stage import Stage
@@ -42,7 +42,7 @@ class Host:
 
     def execute(self, batch: Batch) -> list[Recorded]:
         """Execute by every guide, in order."""
-        same: dict[Any, Any] = {}  # what is equal is sent once
+        same = _Same()
         found = []
         with answering():
             stage = self._on_stage(batch.play)
@@ -56,11 +56,11 @@ class Host:
                     Recorded(
                         judged=replace(
                             one,
-                            decisions=tuple(same.setdefault(d, d) for d in one.decisions),
-                            results=one.results if one.told else same.setdefault(one.results, one.results),
+                            decisions=tuple(same.decision(d) for d in one.decisions),
+                            results=one.results if one.told else same.one(one.results),
                             execution=execution if wanted else None,
                         ),
-                        effects=tuple(same.setdefault(e, e) for e in strategy.effects),
+                        effects=tuple(same.effect(e) for e in strategy.effects),
                     )
                 )
         return found
@@ -89,6 +89,30 @@ class Host:
         stage, self._stage = self._stage, None
         if stage is not None:
             stage.close()
+
+
+class _Same:
+    """Of what is equal the first one: it travels once, and is unpacked once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Any] = {}
+
+    def one(self, value: Any) -> Any:
+        return self._known.setdefault(value, value)
+
+    def decision(self, made: Decision) -> Decision:
+        known: Decision | None = self._known.get(made)
+        if known is None:
+            enabled = self.one(tuple(self.one(choice) for choice in made.enabled))
+            known = self._known[made] = replace(made, choice=self.one(made.choice), enabled=enabled)
+        return known
+
+    def effect(self, seen: Effect) -> Effect:
+        known: Effect | None = self._known.get(seen)
+        if known is None:
+            parts = {name: self.one(getattr(seen, name)) for name in ("footprint", "seen", "held", "workers", "ended")}
+            known = self._known[seen] = replace(seen, **parts)
+        return known
 
 
 class _Watched:
