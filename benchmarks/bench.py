@@ -16,17 +16,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from beside import control, detection, orders, shards, startup
+from beside import campaign, control, detection, orders, shards, startup
 from beside.figures import Part, machine
 from beside.picture import draw
 
 from harness.targets.embedded import EmbeddedTarget
 
+PARTS = ("orders", "detection", "control", "shards", "campaign", "startup")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--part", action="append", choices=["orders", "detection", "control", "shards", "startup"])
+    parser.add_argument("--part", action="append", choices=PARTS)
     parser.add_argument("--mutants", type=Path)
     parser.add_argument("--out", type=Path, default=Path("reports/bench"))
     asked = parser.parse_args()
@@ -36,6 +38,7 @@ def main() -> None:
         "detection": lambda: detection.measure(asked.mutants, mutants=not quick or asked.mutants is not None),
         "control": lambda: control.measure(3 if quick else 9, 20 if quick else 60),
         "shards": lambda: shards.measure(1 if quick else 5, 0.5 if quick else 1.5),
+        "campaign": lambda: campaign.measure(30, 600 if quick else 2000, 1 if quick else 3),
         "startup": lambda: startup.measure(1 if quick else 5),
     }
     with EmbeddedTarget() as target:

@@ -1,30 +1,32 @@
-"""What one execution costs a campaign whose shards execute it, and what it costs a shard: how far one campaign reaches.
+"""One campaign over shards: what an execution costs the campaign and what it costs a shard (how far one campaign
+reaches), and a whole campaign by one job and by two.
 
-    benchmarks/campaign_cost.py [BATCHES]
-
-Prints, for two calls of the shipped refund function: processor time a schedule in the campaign's process (foresee,
-send, receive, choose again, count), bytes that travel for it, and processor time and wall time of one shard that
-executes it, with all its processes. Wall times depend on what else the machine does; processor times hardly.
+Processor times depend little on what else the machine does, wall times a lot.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import sys
 import time
 from concurrent.futures import Future
-from pathlib import Path
+from dataclasses import replace
+from statistics import median
 
 import psutil
 
+from beside.figures import Figure, Part
+from harness.campaign import Options
+from harness.model import Scenario, Search
 from harness.resources import shipped
+from harness.run import SilentReporter, run_scenarios
 from harness.scenario import load_scenario
 from harness.sharding.foresight import BATCH, Foresight
 from harness.sharding.host import Host
 from harness.sharding.work import Batch, Place, Play, Recorded
 from harness.strategies.random_walk import RandomWalk
 from harness.tally import Tally
+from harness.targets.embedded import EmbeddedTarget
 
 
 class Replayed:
@@ -93,24 +95,39 @@ def campaign(shards: Replayed, play: Play, count: int) -> float:
     return time.thread_time() - begin
 
 
-def main() -> None:
-    count = BATCH * (int(sys.argv[1]) if len(sys.argv) > 1 else 60)
-    scenario = load_scenario(Path(shipped("scenarios")) / "double_workers.yaml")
-    play = Play(scenario=scenario, inside=True, isolation=None, seed=0)
+def measure(batches: int, schedules: int, rounds: int) -> Part:
+    """``batches``: for the costs; ``schedules`` of each whole campaign, which is run ``rounds`` times by each number of
+    jobs, in turns."""
+    scenario = load_scenario(shipped("scenarios") / "double_workers.yaml")
     with Host(Place()) as host:
         shards = Replayed(host)
-        campaign(shards, play, count)
+        play = Play(scenario=scenario, inside=True, isolation=None, seed=0)
+        campaign(shards, play, BATCH * batches)
         shards.known_only = True
-        seconds = min(campaign(shards, play, count) for _ in range(5))
-        n = shards.executed
-        print(f"random_walk, {n} schedules")
-        rate = count / seconds
-        print(f"  campaign  {1e6 * seconds / count:7.0f} us of processor time: {rate:,.0f} schedules/s at most")
-        print(f"  travel    {shards.sent / n:8.0f} bytes out, {shards.received / n:.0f} bytes back")
-        print(
-            f"  shard     {1e3 * shards.cpu / n:8.2f} ms of processor time, {1e3 * shards.wall / n:.2f} ms of wall time"
-        )
+        cost = min(campaign(shards, play, BATCH * batches) for _ in range(5)) / (BATCH * batches)
+    n = shards.executed
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(rounds):
+        for jobs, found in rates.items():
+            found.append(whole(scenario, schedules, jobs))
+    one, two = (median(found) for found in rates.values())
+    said = f"{one:.0f}/s, {two:.0f}/s; shards' start-up included"
+    return Part(
+        title="One campaign over shards (random_walk, held at seven gates each)",
+        figures=(
+            Figure(name="processor time in the campaign's process, a schedule", value=1e6 * cost, unit="us"),
+            Figure(name="so it keeps pace with shards that do in all", value=1 / cost, unit="schedules/s"),
+            Figure(name="bytes back from a shard, a schedule", value=shards.received / n, unit="B"),
+            Figure(name="processor time of all a shard's processes, a schedule", value=1e3 * shards.cpu / n, unit="ms"),
+            Figure(name=f"{schedules} schedules, --jobs 2 over --jobs 1", value=two / one, unit="times", note=said),
+        ),
+    )
 
 
-if __name__ == "__main__":
-    main()
+def whole(scenario: Scenario, schedules: int, jobs: int) -> float:
+    """Schedules per second of a campaign, all of it."""
+    alone = replace(scenario, interleavings=(Search(strategy="random_walk"),))
+    with EmbeddedTarget() as target:
+        begin = time.monotonic()
+        run_scenarios([alone], target, Options(schedules=schedules), SilentReporter(), jobs=jobs)
+        return schedules / (time.monotonic() - begin)
