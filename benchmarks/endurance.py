@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
+from matplotlib.figure import Figure as Canvas
 
 from harness.campaign import Options
+from harness.report.palette import BLUE, INK, MUTED, RULE, VERMILION
 from harness.run import SilentReporter, run_scenarios
 from harness.scenario import load_scenario
 from harness.targets.embedded import EmbeddedTarget
@@ -95,20 +97,21 @@ def _size(folder: Path) -> int:
     return total
 
 
-def draw(samples: list[Any], file: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    done = [s[0] / 1000 for s in samples]
-    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-    for index, label in ((2, "the campaign's process"), (3, "shards, workers, servers together"), (4, "on disk")):
-        axes.plot(done, [s[index] for s in samples], label=label)
-    axes.set(xlabel="thousand schedules", ylabel="MiB", ylim=(0, None), title="Memory and disk over one campaign")
-    axes.legend(frameon=False)
+def draw(samples: Sequence[tuple[int, float, float, float, float]], file: Path) -> None:
+    canvas = Canvas(figsize=(8, 3.6), layout="constrained")
+    axes = canvas.subplots()
+    lines = ((4, "on disk", MUTED), (3, "shards, workers and servers", VERMILION), (2, "the campaign's process", BLUE))
+    for index, label, colour in lines:
+        axes.plot([s[0] / 1000 for s in samples], [s[index] for s in samples], color=colour, label=label)
+    axes.set(xlabel="thousand schedules", ylabel="MiB")
+    axes.set_ylim(0)
+    axes.set_xlim(0)
+    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    axes.legend(frameon=False, labelcolor=INK)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=110)
+    canvas.savefig(file, dpi=110)
 
 
 def main() -> None:
