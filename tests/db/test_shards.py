@@ -4,6 +4,8 @@ when it is interrupted."""
 from __future__ import annotations
 
 import os
+import pickle
+import pickletools
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,6 +32,7 @@ from harness.targets.embedded import EmbeddedTarget
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 STRATEGIES = ["auto", "random_walk"]
 """For the others see tests/unit/test_foresight.py."""
+BYTES_PER_SCHEDULE, OBJECTS_PER_SCHEDULE = 250, 9
 
 
 @pytest.fixture
@@ -124,6 +127,16 @@ def test_a_shard_elsewhere_leaves_no_database_there(target: EmbeddedTarget, tmp_
 def test_another_version_of_the_server_is_no_help() -> None:
     with pytest.raises(TargetError, match=r"PostgreSQL \S+ here, 9\.6 where the campaign is"):
         Host(Place(server_version="9.6"))
+
+
+def test_what_a_shard_sends_back_is_small(tmp_path: Path) -> None:
+    """A guard on what does not vary: a schedule of some ten turns is a few hundred bytes, and few objects to unpack."""
+    asked = replace(batch(tmp_path), guides=tuple(RandomWalk(0, most={"one": 9, "two": 9}).foresee(16)), passing=False)
+    with Host(Place()) as host:
+        answer = pickle.dumps(host.execute(asked))
+    assert len(answer) / 16 < BYTES_PER_SCHEDULE
+    made = sum(opcode.name in ("NEWOBJ", "NEWOBJ_EX") for opcode, _, _ in pickletools.genops(answer))
+    assert made / 16 < OBJECTS_PER_SCHEDULE
 
 
 @pytest.mark.parametrize("level", [None, "serializable"])
