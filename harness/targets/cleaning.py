@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from harness.targets.protocol import Target
 from harness.targets.runfolder import leftovers, sweep, sweep_one
 
 _APPLICATION = "refund-harness clean"
+_LEAVING_S = 10.0
 _DATABASES = """
 SELECT datname, coalesce(pg_catalog.shobj_description(oid, 'pg_database'), ''), pg_catalog.pg_get_userbyid(datdba),
   pg_catalog.pg_has_role(datdba, 'USAGE')
@@ -42,13 +44,15 @@ def clean_machine(*, dry_run: bool) -> list[Cleaned]:
 
 
 def clean_after(target: Target, pids: Collection[int]) -> None:
-    """What these dead processes of this machine, which executed on ``target`` or on servers like it, have left. Raises
-    as `clean_server` does."""
+    """Remove what these dead processes of this machine, which executed on ``target`` or on servers like it, have left.
+    Raises as `clean_server` does."""
     account = server_account()
     for place in run_places():
         sweep(place, account)
-    if not target.owned:
-        clean_server(target, dry_run=False, of=pids)
+    deadline = time.monotonic() + _LEAVING_S
+    # The server learns of a client's death by and by, and what is connected stays.
+    while not target.owned and clean_server(target, dry_run=False, of=pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def clean_server(target: Target, *, dry_run: bool, of: Collection[int] | None = None) -> list[Cleaned]:

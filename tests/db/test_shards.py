@@ -27,7 +27,9 @@ from harness.sharding.host import Host
 from harness.sharding.local import LocalShards
 from harness.sharding.work import Batch, Place, Play
 from harness.strategies.random_walk import RandomWalk
+from harness.targets.cleaning import clean_after
 from harness.targets.embedded import EmbeddedTarget
+from harness.targets.server import ServerTarget
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 STRATEGIES = ["auto", "random_walk"]
@@ -122,6 +124,24 @@ def test_a_shard_elsewhere_leaves_no_database_there(target: EmbeddedTarget, tmp_
             assert len(host.execute(batch(tmp_path))) == 4
             assert conn.execute(ours).fetchone() != (0,)
         assert conn.execute(ours).fetchone() == (0,)
+
+
+def test_what_a_killed_shard_has_left_elsewhere_is_dropped(target: EmbeddedTarget, tmp_path: Path) -> None:
+    server = ServerTarget(f"postgresql://postgres@/postgres?host={target.folder}&port=5432")
+    asked = batch(tmp_path)
+    shards = LocalShards(Place(target=server.conninfo("postgres")), 1)
+    before = shards.submit(asked).result()
+    [killed] = shards.pids
+    os.kill(killed, signal.SIGKILL)
+    after = shards.submit(asked).result()
+    shards.close()
+    assert [r.effects for r in after] == [r.effects for r in before]
+    assert shards.died == [killed]
+    ours = "SELECT count(*) FROM pg_database WHERE shobj_description(oid, 'pg_database') ~ %s"
+    with psycopg.connect(target.conninfo("postgres"), autocommit=True) as conn:
+        assert conn.execute(ours, [f"of process {killed} "]).fetchone() != (0,)
+        clean_after(server, shards.died)
+        assert conn.execute(ours, [f"of process {killed} "]).fetchone() == (0,)
 
 
 def test_another_version_of_the_server_is_no_help() -> None:
