@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ from harness.cli.options import (
 from harness.cli.reporting import Keep, can_be_written, reported
 
 if TYPE_CHECKING:
+    from harness.adhoc.options import Request
     from harness.model import RunResult
 
 
@@ -61,39 +63,52 @@ def check(
     verbose: Verbose = False,
 ) -> int:
     """Check any function: SQL to install, calls to make at the same time, no scenario file."""
-    from harness.adhoc.announce import Announced
-    from harness.adhoc.check import check_on
-    from harness.campaign import STRATEGIES, Options
-    from harness.report.console import plain_console
-    from harness.report.folder import new_run_folder
-    from harness.report.terminal import ConsoleReporter
-    from harness.run import default_jobs, run_scenarios, with_budget
-    from harness.scenario import load_scenario
-    from harness.targets import open_target
-    from harness.targets.databases import Databases
+    from harness.cli.meanwhile import fork_nurseries, load_model, started
 
-    one_of("--strategy", strategy, STRATEGIES)
     one_of("--require", require, ("exhausted",))
     can_be_written("--json", json)
     can_be_written("--junit", junit)
-    count = default_jobs(jobs)
-    request = request_of(sql, call, call_as, setup, role, workers, invariant)
-    folder = new_run_folder(out)
-    options = Options(
-        seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
-    )
-    reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
     found = configured(context)
     say_which(found, verbose=verbose)
+    asked: list[Request] = []
 
-    def go(keep: Keep) -> RunResult:
-        with open_target(target, pg_bin=pg_bin) as server:
-            warnings = warn_of_major(found, server.server_version)
-            within = with_budget(options, budget)
-            with Databases(server) as databases:
-                ready = check_on(server, request, databases, file=save, folder=folder)
-            scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
-            announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
-            return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep, warnings=warnings)
+    def read() -> None:
+        asked.append(request_of(sql, call, call_as, setup, role, workers, invariant))
 
-    return reported(go, folder, json, junit, reporter)
+    def load() -> None:
+        import harness.adhoc.check
+        import harness.report.terminal
+        import harness.run  # noqa: F401
+        from harness.campaign import STRATEGIES
+
+        one_of("--strategy", strategy, STRATEGIES)
+
+    with started(target, pg_bin, load_model, partial(fork_nurseries, 1), read, load) as server:
+        from harness.adhoc.announce import Announced
+        from harness.adhoc.check import check_on
+        from harness.campaign import Options
+        from harness.report.console import plain_console
+        from harness.report.folder import new_run_folder
+        from harness.report.terminal import ConsoleReporter
+        from harness.run import default_jobs, run_scenarios, with_budget
+        from harness.scenario import load_scenario
+        from harness.targets.databases import Databases
+
+        count = default_jobs(jobs)
+        folder = new_run_folder(out)
+        options = Options(
+            seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
+        )
+        reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
+
+        def go(keep: Keep) -> RunResult:
+            with server:  # it is gone before the report is written
+                warnings = warn_of_major(found, server.server_version)
+                within = with_budget(options, budget)
+                with Databases(server) as databases:
+                    ready = check_on(server, asked[0], databases, file=save, folder=folder)
+                scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
+                announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
+                return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep, warnings=warnings)
+
+        return reported(go, folder, json, junit, reporter)

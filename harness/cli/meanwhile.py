@@ -1,0 +1,66 @@
+"""What a command does while its server starts: it loads what it needs next, and reads what it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.targets import Target
+
+
+class Meanwhile:
+    """Parts of work, one per call, in their order. After one that fails there are no more."""
+
+    def __init__(self, *parts: Callable[[], object]) -> None:
+        self._parts = list(parts)
+        self._failed: Exception | None = None
+
+    def __call__(self) -> None:
+        """Do the next part. Raises nothing but what ends a command."""
+        if self._parts and self._failed is None:
+            try:
+                self._parts.pop(0)()
+            except Exception as error:
+                self._failed = error
+
+    def rest(self) -> None:
+        """Do all that is left. Raises what any part raised."""
+        while self._parts and self._failed is None:
+            self()
+        if self._failed is not None:
+            raise self._failed
+
+
+@contextmanager
+def started(spec: str, pg_bin: Path | None, *parts: Callable[[], object]) -> Iterator[Target]:
+    """The server that ``spec`` names (see `open_target`), once all ``parts`` are done too. What a part raises is told
+    rather than what is wrong with the server."""
+    from harness.errors import HarnessError
+    from harness.targets import open_target
+
+    meanwhile = Meanwhile(*parts)
+    if spec != "embedded":  # it takes no time that one could use
+        meanwhile.rest()
+    try:
+        server = open_target(spec, pg_bin=pg_bin, meanwhile=meanwhile)
+    except HarnessError:
+        meanwhile.rest()
+        raise
+    with server:
+        meanwhile.rest()
+        yield server
+
+
+def load_model() -> None:
+    """The vocabulary, which everything else needs."""
+    import harness.model  # noqa: F401
+
+
+def fork_nurseries(count: int) -> None:
+    """Make the processes that make workers, now that what they need is loaded and little else is."""
+    from harness.driver import pool
+
+    pool.fork_nurseries(count)
