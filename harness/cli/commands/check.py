@@ -87,11 +87,11 @@ def check(
         from harness.adhoc.announce import Announced
         from harness.adhoc.check import check_on
         from harness.campaign import Options
+        from harness.cli.hashed import TextHash
         from harness.report.console import plain_console
         from harness.report.folder import new_run_folder
         from harness.report.terminal import ConsoleReporter
         from harness.run import default_jobs, run_scenarios, with_budget
-        from harness.scenario import load_scenario
         from harness.targets.databases import Databases
 
         count = default_jobs(jobs)
@@ -107,7 +107,7 @@ def check(
                 within = with_budget(options, budget)
                 with Databases(server) as databases:
                     ready = check_on(server, asked[0], databases, file=save, folder=folder)
-                scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
+                scenario = replace(ready.scenario, text_hash=TextHash(Path(ready.scenario.file), asked[0]))
                 announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
                 return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep, warnings=warnings)
 
