@@ -42,14 +42,15 @@ class _Failure:
     where: str
 
 
-def preflight(request: Request, prepared: Prepared, place: Place, connect: Connect, *, owned: bool) -> tuple[str, ...]:
+def preflight(request: Request, prepared: Prepared, place: Place, connect: Connect, *, home: str) -> tuple[str, ...]:
     """Install, set up, and make each call alone, in databases of their own; notices for people.
 
-    ``connect``: an autocommit connection to a database by its name. Raises `UserSqlError` for SQL that cannot be
-    installed, set up or asked (an invariant), and for a call that fails in a way that no schedule can change.
+    ``connect``: an autocommit connection to a database by its name. ``home``: on a server of ours one that stays, else
+    "". Raises `UserSqlError` for SQL that cannot be installed, set up or asked (an invariant), and for a call that
+    fails in a way that no schedule can change.
     """
     # On another's server nothing makes roles, and what somebody else makes there meanwhile is theirs.
-    tidied = _without_new_roles(place, connect) if owned else nullcontext()
+    tidied = _without_new_roles(home, connect) if home else nullcontext()
     with tidied, _template(prepared.scripts, place, connect) as template:
         notices: list[str] = []
         for number, call in enumerate(request.distinct_calls):
@@ -168,9 +169,9 @@ def _clone(place: Place, template: str) -> Iterator[str]:
 
 
 @contextmanager
-def _without_new_roles(place: Place, connect: Connect) -> Iterator[None]:
+def _without_new_roles(home: str, connect: Connect) -> Iterator[None]:
     """Roles outlive databases: those that the person's SQL makes here go again, so that it can make them anew."""
-    with _clone(place, place.template(())) as empty, connect(empty) as conn:
+    with connect(home) as conn:
         before = _roles(conn)
         try:
             yield

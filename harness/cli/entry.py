@@ -21,7 +21,7 @@ def main() -> NoReturn:
     from harness.cli.generated import compile_once
 
     # What is loaded stays: to look through it for garbage over and over again takes a tenth of the time of loading it.
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(200_000, 20, 20)
     compile_once()
     open_standard_streams()
     speak_what_is_understood()
