@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,10 +37,31 @@ class Meanwhile:
             raise self._failed
 
 
+class Started:
+    """A ``server`` that may be let go of beside what is done when it is not needed any more."""
+
+    def __init__(self, server: Target) -> None:
+        self.server = server
+        self._thread = ThreadPoolExecutor(1)
+        self._closed: Future[None] | None = None
+
+    def let_go(self) -> None:
+        """Begin to close it."""
+        self._closed = self._thread.submit(self.server.close)
+
+    def gone(self) -> None:
+        """It is closed. Raises what `Target.close` raises."""
+        with self._thread:
+            if self._closed is None:
+                self.let_go()
+        assert self._closed is not None
+        self._closed.result()
+
+
 @contextmanager
-def started(spec: str, pg_bin: Path | None, *parts: Callable[[], object]) -> Iterator[Target]:
-    """The server that ``spec`` names (see `open_target`), once all ``parts`` are done too. What a part raises is told
-    rather than what is wrong with the server."""
+def started(spec: str, pg_bin: Path | None, *parts: Callable[[], object]) -> Iterator[Started]:
+    """The server that ``spec`` names (see `open_target`), once all ``parts`` are done too; it is gone at the end. What
+    a part raises is told rather than what is wrong with the server."""
     from harness.errors import HarnessError
     from harness.targets import open_target
 
@@ -51,7 +75,25 @@ def started(spec: str, pg_bin: Path | None, *parts: Callable[[], object]) -> Ite
         raise
     with server:
         meanwhile.rest()
-        yield server
+        held = Started(server)
+        try:
+            yield held
+        finally:
+            held.gone()
+
+
+def load_report() -> None:
+    """What writes a report, by a thread while the server works and this process would only wait."""
+
+    def load() -> None:
+        with suppress(Exception):  # whoever needs it loads it again, and says what is wrong
+            for name in ("harness.report.pictures", "harness.report.saved", "PIL.ImageFont", "PIL.PngImagePlugin"):
+                import_module(name)
+            from harness.report.templating import environment
+
+            environment().get_template("report.html.j2")
+
+    Thread(target=load).start()
 
 
 def load_model() -> None:

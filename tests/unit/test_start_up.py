@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from harness.cli.app import app
 from harness.cli.commands import check, run
-from harness.cli.entry import run_command
+from harness.cli.entry import _app_for, _name, run_command
 from harness.cli.hashed import TextHash
 from harness.cli.meanwhile import Meanwhile
 from harness.cli.plain import plain
@@ -59,6 +60,15 @@ def test_what_is_not_plain_gets_typers_complaint(
     assert run_command(arguments) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_only_the_command_that_is_asked_for_is_made() -> None:
+    names = [_name(info) for info in app.registered_commands]
+    assert {"run", "check", "doctor", "list"} <= set(names)
+    for name in names:
+        assert [_name(info) for info in _app_for(["--config", "x", name, "--help"]).registered_commands] == [name]
+    for arguments in ([], ["--help"], ["--version"], ["chekc"], ["--", "check"]):
+        assert _app_for(arguments) is app
 
 
 def test_what_a_part_raises_comes_at_the_end_and_no_other_part_is_done() -> None:

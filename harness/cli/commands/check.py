@@ -63,7 +63,7 @@ def check(
     verbose: Verbose = False,
 ) -> int:
     """Check any function: SQL to install, calls to make at the same time, no scenario file."""
-    from harness.cli.meanwhile import fork_nurseries, load_model, started
+    from harness.cli.meanwhile import fork_nurseries, load_model, load_report, started
 
     one_of("--require", require, ("exhausted",))
     can_be_written("--json", json)
@@ -83,7 +83,7 @@ def check(
 
         one_of("--strategy", strategy, STRATEGIES)
 
-    with started(target, pg_bin, load_model, partial(fork_nurseries, 1), read, load) as server:
+    with started(target, pg_bin, load_model, partial(fork_nurseries, 1), read, load) as held:
         from harness.adhoc.announce import Announced
         from harness.adhoc.check import check_on
         from harness.campaign import Options
@@ -94,6 +94,7 @@ def check(
         from harness.run import default_jobs, run_scenarios, with_budget
         from harness.targets.databases import Databases
 
+        server = held.server
         count = default_jobs(jobs)
         folder = new_run_folder(out)
         options = Options(
@@ -102,7 +103,8 @@ def check(
         reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
 
         def go(keep: Keep) -> RunResult:
-            with server:  # it is gone before the report is written
+            load_report()
+            try:
                 warnings = warn_of_major(found, server.server_version)
                 within = with_budget(options, budget)
                 with Databases(server) as databases:
@@ -110,5 +112,7 @@ def check(
                 scenario = replace(ready.scenario, text_hash=TextHash(Path(ready.scenario.file), asked[0]))
                 announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
                 return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep, warnings=warnings)
+            finally:
+                held.let_go()  # it goes while the report is written
 
         return reported(go, folder, json, junit, reporter)

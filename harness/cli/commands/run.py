@@ -60,7 +60,7 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Run scenarios: every interleaving they name, checked, with a report."""
-    from harness.cli.meanwhile import fork_nurseries, load_model, started
+    from harness.cli.meanwhile import fork_nurseries, load_model, load_report, started
 
     one_of("--require", require, ("exhausted",))
     can_be_written("--json", json)
@@ -88,12 +88,13 @@ def run(
 
         one_of("--strategy", strategy, STRATEGIES)
 
-    with started(target, pg_bin, load_model, partial(fork_nurseries, 1), read, load) as server:
+    with started(target, pg_bin, load_model, partial(fork_nurseries, 1), read, load) as held:
         from harness.campaign import Options
         from harness.report.folder import new_run_folder
         from harness.report.terminal import ConsoleReporter
         from harness.run import default_jobs, run_scenarios, with_budget
 
+        server = held.server
         count = default_jobs(jobs)
         folder = new_run_folder(out)
         options = Options(
@@ -103,9 +104,12 @@ def run(
         reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
 
         def go(keep: Keep) -> RunResult:
-            with server:  # it is gone before the report is written
+            load_report()
+            try:
                 warnings = warn_of_major(found, server.server_version)
                 within = with_budget(options, budget)
                 return run_scenarios(scenarios, server, within, reporter, jobs=count, keep=keep, warnings=warnings)
+            finally:
+                held.let_go()  # it goes while the report is written
 
         return reported(go, folder, json, junit, reporter)
