@@ -1,4 +1,5 @@
-"""What a command that finds nothing loads, and which processes it starts: unlike its seconds, the same anywhere."""
+"""What a command that finds nothing loads, and how many processes and databases it makes: unlike its seconds, the same
+anywhere."""
 
 from __future__ import annotations
 
@@ -21,6 +22,9 @@ sys.addaudithook(lambda event, _: begun.update([event]) if event in ("subprocess
 atexit.register(lambda: print(
     json.dumps({{"begun": begun, "loaded": [name for name in {HEAVY!r} if name in sys.modules]}}), file=sys.stderr))
 from harness.cli import main
+from harness.targets.databases import Databases
+create = Databases._create
+Databases._create = lambda *given: begun.update(["database"]) or create(*given)
 main()
 """
 FUNCTION = """
@@ -55,8 +59,8 @@ def test_a_check_that_finds_nothing_loads_and_starts_nothing_that_it_does_not_ne
     found = watched(place, "check", *CALL)
     assert found["loaded"] == []
     if sys.platform == "linux":
-        # Is it a server, its data copied, the server; and of what makes workers a fork.
-        assert found["begun"] == {"subprocess.Popen": 3, "os.fork": 1}
+        # Which server is it, its data copied, the server; what makes workers; the SQL, a trial of it, gates, a stage.
+        assert found["begun"] == {"subprocess.Popen": 3, "os.fork": 1, "database": 4}
     [folder] = (path for path in (place / "reports").iterdir() if path.is_dir() and not path.is_symlink())
     assert {path.name for path in folder.iterdir()} >= {"index.html", "results.json", "run.json.gz", "spend.yaml",
                                                         "spend-coverage.png"}  # fmt: skip

@@ -107,7 +107,7 @@ def check(
             try:
                 warnings = warn_of_major(found, server.server_version)
                 within = with_budget(options, budget)
-                with Databases(server) as databases:
+                with Databases(server, keeps=True) as databases:
                     ready = check_on(server, asked[0], databases, file=save, folder=folder)
                 scenario = replace(ready.scenario, text_hash=TextHash(Path(ready.scenario.file), asked[0]))
                 announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
