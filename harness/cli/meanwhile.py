@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SHORT_S = 0.0005
 """A thread's turn, in place of 5 ms."""
+_REPORT = ("harness.report.pictures", "harness.report.saved", "PIL.ImageFont", "PIL.PngImagePlugin")
 
 
 class Meanwhile:
@@ -86,13 +87,13 @@ def started(spec: str, pg_bin: Path | None, *parts: Callable[[], object]) -> Ite
             held.gone()
 
 
-def load_report() -> None:
-    """What writes a report, by a thread while the server works and this process would only wait."""
+def load_beside(*modules: str) -> None:
+    """Load ``modules`` and what writes a report, by a thread while the server works and this one would only wait."""
     patience = sys.getswitchinterval()
 
     def load() -> None:
         with suppress(Exception):  # whoever needs it loads it again, and says what is wrong
-            for name in ("harness.report.pictures", "harness.report.saved", "PIL.ImageFont", "PIL.PngImagePlugin"):
+            for name in (*modules, *_REPORT):
                 import_module(name)
             from harness.report.templating import environment
 

@@ -60,7 +60,7 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Run scenarios: every interleaving they name, checked, with a report."""
-    from harness.cli.meanwhile import fork_nurseries, load_model, load_report, started
+    from harness.cli.meanwhile import fork_nurseries, load_beside, load_model, started
 
     one_of("--require", require, ("exhausted",))
     can_be_written("--json", json)
@@ -104,7 +104,7 @@ def run(
         reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
 
         def go(keep: Keep) -> RunResult:
-            load_report()
+            load_beside()
             try:
                 warnings = warn_of_major(found, server.server_version)
                 within = with_budget(options, budget)
