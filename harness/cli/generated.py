@@ -33,21 +33,26 @@ class Generated:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._code: dict[str, CodeType] = _read(file)
+        self._used: set[str] = set()
         self._new = False
 
     def __call__(self, text: str, *scopes: Any) -> None:
         code = self._code.get(text)
         if code is None:
             code = compile(text, "<string>", "exec", dont_inherit=True)
-            if len(self._code) < _MOST:
+            if len(self._used) < _MOST:
                 self._code[text] = code
                 self._new = True
+        if text in self._code:
+            self._used.add(text)
         exec(code, *scopes)
 
     def keep(self) -> None:
         """Write down what is new, unless Python is not to keep its own, or the folder cannot be written."""
         if self._new and not sys.dont_write_bytecode:
-            content = marshal.dumps(self._code)
+            # What classes were long ago makes room for what they are.
+            code = self._code if len(self._code) <= _MOST else {text: self._code[text] for text in sorted(self._used)}
+            content = marshal.dumps(code)
             with suppress(OSError, SaveError):
                 self._file.parent.mkdir(exist_ok=True)
                 write_atomically(self._file, _signature(content) + content)

@@ -83,6 +83,11 @@ def test_there_is_an_end_to_what_is_kept(file: Path, monkeypatch: pytest.MonkeyP
     for number in range(5):
         assert value(made, TEXT + f" + {number}") == 42 + number
     assert len(made._code) == 2
+    made.keep()
+    later = Generated(file)
+    assert value(later, TEXT + " + 9") == 51
+    later.keep()
+    assert list(Generated(file)._code) == [TEXT + " + 9"]
 
 
 def test_classes_are_made_of_what_is_kept(tmp_path: Path) -> None:
