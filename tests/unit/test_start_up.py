@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness.cli.app import app
 from harness.cli.commands import check, run
+from harness.cli.ending import flushed
 from harness.cli.entry import _app_for, _name, run_command
 from harness.cli.hashed import TextHash
 from harness.cli.meanwhile import Meanwhile
@@ -108,3 +110,8 @@ def test_the_hash_of_a_scenario_is_that_of_its_file_unless_anything_was_changed(
     assert found() != right
     scenario.unlink()
     assert found() != ""  # it was found out once
+
+
+def test_a_command_may_end_while_what_shows_it_is_still_being_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "harness.report.console", ModuleType("harness.report.console"))
+    assert flushed(7, lambda *_: 4) == 7
