@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from harness.causes import reasons_of
 from harness.checks import judge
 from harness.checks.ending import DEADLOCK
 from harness.driver.plan import Watch
@@ -81,6 +80,8 @@ def _repeated(stage: Stage, execution: Execution, order: Order | None, violation
 
 def _explained(stage: Stage, found: Found) -> Found:
     """With the story around the moments that it has."""
+    from harness.causes import reasons_of  # most runs find nothing to be explained
+
     story = told(stage.scenario, found.execution, found.story.moments, stage.bodies)
     story = replace(story, reasons=reasons_of(found.execution, found.violations, stage.isolation))
     return replace(found, story=story)

@@ -65,7 +65,7 @@ def replay(
 ) -> ReplayResult:
     """Carry out ``saved`` ``times`` times, and call ``done`` after each. Raises `NondeterminismError` when the same SQL
     leads elsewhere."""
-    exact = scenario.text_hash == saved.hash
+    exact = scenario.hash == saved.hash
     if saved.case:
         scenario, _ = single(scenario, saved.case)
     interleaving = scenario.interleavings[saved.order]

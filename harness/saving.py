@@ -35,7 +35,7 @@ def save_counterexample(
     saved = SavedSchedule(
         scenario=scenario.name,
         file=scenario.file,
-        hash=scenario.text_hash,
+        hash=scenario.hash,
         server=server,
         order=order,
         checks=tuple(dict.fromkeys(v.check for v in violations)),

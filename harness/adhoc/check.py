@@ -55,7 +55,8 @@ def check_on(server: Server, request: Request, place: Place, *, file: Path | Non
         facts,
     )
     scenario = build(request, prepared.scripts, strategy="auto")
-    found = preflight(request, prepared, place, connected, owned=server.owned)
+    home = server.maintenance_database if server.owned else ""
+    found = preflight(request, prepared, place, connected, home=home)
     file = file or folder / f"{scenario.name}.yaml"
     save(scenario, request, prepared, file)
     stubbed = summary(prepared.stubbed)

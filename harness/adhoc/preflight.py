@@ -42,15 +42,16 @@ class _Failure:
     where: str
 
 
-def preflight(request: Request, prepared: Prepared, place: Place, connect: Connect, *, owned: bool) -> tuple[str, ...]:
+def preflight(request: Request, prepared: Prepared, place: Place, connect: Connect, *, home: str) -> tuple[str, ...]:
     """Install, set up, and make each call alone, in databases of their own; notices for people.
 
-    ``connect``: an autocommit connection to a database by its name. Raises `UserSqlError` for SQL that cannot be
-    installed, set up or asked (an invariant), and for a call that fails in a way that no schedule can change.
+    ``connect``: an autocommit connection to a database by its name. ``home``: on a server of ours one that stays, else
+    "". Raises `UserSqlError` for SQL that cannot be installed, set up or asked (an invariant), and for a call that
+    fails in a way that no schedule can change.
     """
     # On another's server nothing makes roles, and what somebody else makes there meanwhile is theirs.
-    tidied = _without_new_roles(place, connect) if owned else nullcontext()
-    with tidied, _template(prepared.scripts, place, connect) as template:
+    tidied = _without_new_roles(home, connect) if home else nullcontext()
+    with tidied as new_roles, _template(prepared.scripts, place, connect, new_roles) as template:
         notices: list[str] = []
         for number, call in enumerate(request.distinct_calls):
             with _clone(place, template) as name:
@@ -70,8 +71,11 @@ def preflight(request: Request, prepared: Prepared, place: Place, connect: Conne
 
 
 @contextmanager
-def _template(scripts: Sequence[Script], place: Place, connect: Connect) -> Iterator[str]:
-    """A database with ``scripts`` installed."""
+def _template(
+    scripts: Sequence[Script], place: Place, connect: Connect, new_roles: Callable[[], set[str]] | None
+) -> Iterator[str]:
+    """A database with ``scripts`` installed. On a server of ours it stays there for the run, which needs the same one,
+    unless there are ``new_roles``: those could not go while it is there."""
     try:
         name = place.template(scripts)
     except UserSqlError as error:
@@ -83,7 +87,8 @@ def _template(scripts: Sequence[Script], place: Place, connect: Connect) -> Iter
     try:
         yield name
     finally:
-        place.drop(name)
+        if new_roles is None or new_roles():
+            place.drop(name)
 
 
 def _locate(conn: psycopg.Connection[Any], script: Script) -> None:
@@ -168,14 +173,19 @@ def _clone(place: Place, template: str) -> Iterator[str]:
 
 
 @contextmanager
-def _without_new_roles(place: Place, connect: Connect) -> Iterator[None]:
-    """Roles outlive databases: those that the person's SQL makes here go again, so that it can make them anew."""
-    with _clone(place, place.template(())) as empty, connect(empty) as conn:
+def _without_new_roles(home: str, connect: Connect) -> Iterator[Callable[[], set[str]]]:
+    """Roles outlive databases: those that the person's SQL makes here go again, so that it can make them anew. Yields
+    what tells which there are."""
+    with connect(home) as conn:
         before = _roles(conn)
+
+        def new() -> set[str]:
+            return _roles(conn) - before
+
         try:
-            yield
+            yield new
         finally:
-            for role in sorted(_roles(conn) - before):
+            for role in sorted(new()):
                 _drop_role(conn, role)
 
 

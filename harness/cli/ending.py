@@ -53,8 +53,9 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
 
 def flushed(code: int, say: Callable[[str, int], int]) -> int:
     """``code``, unless what was printed went nowhere for another reason than that nobody reads it: then 4."""
-    console = sys.modules.get("harness.report.console")
-    refusal: str = console.QuietPipeConsole.refusal if console is not None else ""
+    # It may be there in part only: a thread is about to load it.
+    console = getattr(sys.modules.get("harness.report.console"), "QuietPipeConsole", None)
+    refusal: str = console.refusal if console is not None else ""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -7,6 +7,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+from harness.cli.plain import take_plainly
 from harness.errors import UsageError
 
 HELPS = "harness.help"
@@ -22,7 +23,14 @@ class Group(TyperGroup):
 
         ctx.meta[HELPS] = "--help" in args
         ours, others = apart(args)
+        take_plainly(self.get_params(ctx))
         return super().parse_args(ctx, [*ours, *join_call_as(others)])
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            take_plainly(command.get_params(ctx))
+        return command
 
 
 def apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

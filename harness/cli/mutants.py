@@ -97,7 +97,7 @@ def score_own(request: Request, asked: Asked, folder: Path) -> int:
     console = plain_console()
     options = with_budget(Options(seed=asked.seed, strategy=strategy, schedules=asked.schedules), asked.budget)
     with open_target(asked.target, pg_bin=asked.pg_bin) as server:
-        with Databases(server) as databases:
+        with Databases(server, keeps=True) as databases:
             ready = check_on(server, request, databases, file=None, folder=folder)
         scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
         if not asked.quiet:

@@ -74,7 +74,7 @@ def request_of(
 ) -> Any:
     """What is to be checked, read from options."""
     from harness.adhoc.options import read_request
-    from harness.scenario.scripts import HISTORY_CHECKS
+    from harness.scenario.names import HISTORY_CHECKS
 
     if call_as:
         raise UsageError("--call-as takes two values: ROLE SQL")

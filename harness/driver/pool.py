@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import atexit
 import contextlib
 import os
 import select
@@ -13,6 +14,7 @@ import sys
 import time
 from typing import Protocol, Self
 
+from harness.driver.forked import fork_nursery, may_fork
 from harness.driver.wire import Message, Wire
 from harness.errors import DriverError
 
@@ -151,17 +153,57 @@ class Nursery(Protocol):
     def kill(self) -> None: ...
 
 
+_forked: list[tuple[Nursery, socket.socket]] = []
+"""Nurseries that no pool has taken yet, each with our end of its socket."""
+
+
+def fork_nurseries(count: int) -> None:
+    """Make the nurseries of the next ``count`` pools now, while this process has one thread; where that cannot be, each
+    pool starts its own. Those that nobody takes end with this process."""
+    for _ in range(count if may_fork() else 0):
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                _forked.append((fork_nursery(theirs), ours))
+            except OSError:  # no processes or no memory left: the pool will say so
+                ours.close()
+                return
+
+
+@atexit.register
+def _end_forked() -> None:
+    while _forked:
+        nursery, control = _forked.pop()
+        _end_nursery(nursery, control)
+
+
+def _end_nursery(nursery: Nursery, control: socket.socket) -> None:
+    control.close()
+    try:
+        nursery.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        nursery.kill()
+        nursery.wait()
+
+
 class WorkerPool:
     """Worker processes of one controller; a context manager that leaves none behind."""
+
+    _nursery: Nursery
+    _control: socket.socket
 
     def __init__(self) -> None:
         self._workers: list[WorkerProcess] = []
         self._open_nursery()
 
     def _open_nursery(self) -> None:
+        if _forked:
+            self._nursery, self._control = _forked.pop()
+            self._control.settimeout(REPLY_BOUND_S)
+            return
         ours, theirs = socket.socketpair()
         with theirs:
-            self._nursery: Nursery = subprocess.Popen(
+            self._nursery = subprocess.Popen(
                 [sys.executable, "-c", _START, str(theirs.fileno()), *sys.path],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -205,12 +247,7 @@ class WorkerPool:
         self._close_nursery()
 
     def _close_nursery(self) -> None:
-        self._control.close()
-        try:
-            self._nursery.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._nursery.kill()
-            self._nursery.wait()
+        _end_nursery(self._nursery, self._control)
 
     def _fork(self) -> WorkerProcess:
         if self._nursery.poll() is not None:  # somebody has killed it; nothing of this execution hangs on it yet

@@ -7,17 +7,15 @@ execution, so that all executions find the process's memory as it was when the t
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from harness.driver.actor import Program
+from harness.driver.forked import Child
 from harness.driver.nursery import main
 from harness.driver.pool import REPLY_BOUND_S, WorkerPool
 from harness.driver.relay import serve
@@ -40,37 +38,7 @@ class Troupe(WorkerPool):
                 _play(theirs, ours, self._programs)
         ours.settimeout(REPLY_BOUND_S)
         self._control = ours
-        self._nursery = _Child(pid)
-
-
-class _Child:
-    """A forked process, as far as a pool asks for it."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:
-                pid, status = self.pid, 0
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while (code := self.poll()) is None:
-            if deadline is not None and time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired("nursery", timeout or 0)
-            time.sleep(0.001)
-        return code
-
-    def kill(self) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+        self._nursery = Child(pid)
 
 
 def _play(theirs: socket.socket, ours: socket.socket, programs: Mapping[str, Program]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -85,8 +85,8 @@ class Scenario:
     name: str
     about: str
     file: str
-    text_hash: str
-    """SHA-256 (hex) over the file and every script it installs or uses."""
+    text_hash: str | Callable[[], str]
+    """SHA-256 (hex) over the file and every script it installs or uses, or what finds it out: see `hash`."""
     install: tuple[Script, ...]
     setup: tuple[Script, ...]
     workers: tuple[Worker, ...]
@@ -111,3 +111,8 @@ class Scenario:
     check may be; None: nothing is said of it)."""
     cases: tuple[Case, ...] = ()
     """Single calls, each an execution of its own from the same set-up, judged beside whatever the workers do."""
+
+    @property
+    def hash(self) -> str:
+        """`text_hash` itself. Only who saves a counterexample asks for it."""
+        return self.text_hash if isinstance(self.text_hash, str) else self.text_hash()

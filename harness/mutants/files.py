@@ -12,8 +12,8 @@ from harness.model import Script
 from harness.mutation import Mutant
 from harness.resources import shipped
 from harness.scenario import load_scenario
+from harness.scenario.names import HISTORY_CHECKS
 from harness.scenario.schema import nearest
-from harness.scenario.scripts import HISTORY_CHECKS
 from harness.sqltext import SqlSyntaxError, split, variables
 
 LEDGER_MODEL = "ledger_model"

@@ -13,7 +13,7 @@ from harness.model import Scenario, Search
 from harness.mutation import Mutant
 from harness.resources import shipped
 from harness.scenario import FIRST_LINE, load_scenario
-from harness.scenario.scripts import MIGRATIONS
+from harness.scenario.names import MIGRATIONS
 from harness.scenario.yamltext import read
 
 AUTO = "auto"

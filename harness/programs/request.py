@@ -23,7 +23,7 @@ from harness.model import LEVELS, Choice, Follow, Scenario, Script, Search, Work
 from harness.programs.invariants import GIVEN as INVARIANTS_TAKE
 from harness.programs.invariants import Invariant
 from harness.programs.stage import Piece
-from harness.scenario.scripts import HISTORY_CHECKS
+from harness.scenario.names import HISTORY_CHECKS
 from harness.sqltext import SqlSyntaxError, split, unsupported
 from harness.statements import ROLE, make_statement, unique_names
 

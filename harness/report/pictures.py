@@ -1,7 +1,7 @@
 """The pictures of a run that belong to a scenario as a whole; those of counterexamples are `harness.report.png`'s.
 
-They take a third of a second each, which a run of many scenarios would have to wait for at its end. So a process beside
-draws them while the page is written. It imports nobody's main module, unlike those of a pool.
+A run of many scenarios would have to wait for them at its end. So a process beside draws them while the page is
+written. It imports nobody's main module, unlike those of a pool.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from harness.errors import SaveError
 from harness.files import write_atomically
 from harness.model import RunResult, ScenarioResult
-from harness.report.canvas import Picture
 from harness.report.coverage_png import coverage_picture
 from harness.report.fault_png import fault_picture
 from harness.report.text import one_line
 from harness.report.write import stems
 
-_FEW = 2
-"""So many are drawn sooner than another process has loaded what it needs."""
+_WORK = {"coverage": 1, "faults": 6}
+"""What a picture of each kind takes, in twentieths of a second."""
+_LITTLE = 12
+"""So much is done sooner than another process has loaded what it needs."""
 _LONGEST_S = 300
 """For a process that hangs: pictures take seconds."""
 _START = """
@@ -38,11 +40,17 @@ draw_for_parent(folder)
 """The modules that we have found, and none that happens to lie in the folder where somebody works."""
 
 
+class Drawn(Protocol):
+    """A picture, however it is made."""
+
+    def png(self) -> bytes: ...
+
+
 @contextmanager
 def drawn_beside(run: RunResult, folder: Path) -> Iterator[None]:
     """While the body runs, the pictures of ``run`` are drawn into ``folder``, as `write_pictures` does; at its end they
     are there. Raises `SaveError` when they could not be written."""
-    if sum(bool(_kinds(result)) for result in run.scenarios) <= _FEW:
+    if sum(_WORK[kind] for result in run.scenarios for kind in _kinds(result)) <= _LITTLE:
         yield
         write_pictures(run, folder)
         return
@@ -106,7 +114,7 @@ def _kinds(result: ScenarioResult) -> list[str]:
     return [kind for kind, is_there in there.items() if is_there]
 
 
-def _pictures(result: ScenarioResult) -> Iterator[tuple[str, Picture]]:
+def _pictures(result: ScenarioResult) -> Iterator[tuple[str, Drawn]]:
     if (covered := coverage_picture(result)) is not None:
         yield "coverage", covered
     if result.faults is not None and (struck := fault_picture(result.faults, result.name)) is not None:

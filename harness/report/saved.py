@@ -10,11 +10,11 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from harness import __version__
 from harness.errors import UsageError
@@ -28,8 +28,7 @@ VERSION = 1
 
 def write_run(run: RunResult, folder: Path) -> None:
     """Write `run.json.gz` into `folder`. Equal runs give equal bytes. Raises `SaveError`."""
-    fields = _keyed(TypeAdapter(RunResult).dump_python(run, exclude_defaults=True, warnings=False), json.dumps)
-    saved = {"version": VERSION, "harness": __version__, "run": fields}
+    saved = {"version": VERSION, "harness": __version__, "run": _keyed(_told(run), json.dumps)}
     # Escaped, so that a lone surrogate goes through; what JSON has no form for is told by its text, as in reports.
     text = json.dumps(saved, separators=(",", ":"), default=str)
     write_atomically(folder / FILE, gzip.compress(text.encode("ascii"), mtime=0))
@@ -37,6 +36,8 @@ def write_run(run: RunResult, folder: Path) -> None:
 
 def read_run(folder: Path) -> RunResult:
     """The run that was saved in `folder`, equal to what was written. Raises `UsageError` for anything else."""
+    from pydantic import TypeAdapter, ValidationError  # to write one it takes no library
+
     path = folder / FILE
     try:
         saved = json.loads(gzip.decompress(path.read_bytes()))
@@ -68,6 +69,25 @@ def find_run(folder: Path) -> Path:
         if (place / FILE).is_file():
             return place
     raise UsageError(f"{folder}: holds no saved run: no {FILE}, neither here nor in {LATEST}")
+
+
+def _told(value: Any) -> Any:
+    """What a value is made of, without what is as it is by default."""
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = ((name, getattr(value, name), default) for name, default in _defaults(type(value)))
+        return {name: _told(part) for name, part, default in parts if part != default}
+    if isinstance(value, Mapping):
+        return {key: _told(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told(part) for part in value]
+    return value
+
+
+@cache
+def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """Each field of a dataclass and what it is by default; `MISSING` where it has to be given."""
+    made = ((f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(kind))
+    return tuple(made)
 
 
 def _keyed(run: Any, key: Callable[[Any], Any]) -> Any:

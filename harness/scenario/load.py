@@ -28,17 +28,11 @@ from harness.scenario.faults import every_fault
 from harness.scenario.followed import check_followed
 from harness.scenario.levels import read_levels
 from harness.scenario.macros import setup_scripts
+from harness.scenario.names import ALL_CHECKS, LEDGER_INVARIANTS, MIGRATIONS
 from harness.scenario.orders import check_order
 from harness.scenario.queue import delivered
 from harness.scenario.schema import InterleavingSpec, ScenarioSpec, StatementSpec, nearest
-from harness.scenario.scripts import (
-    ALL_CHECKS,
-    LEDGER_INVARIANTS,
-    MIGRATIONS,
-    install_scripts,
-    invariant_script,
-    state_scripts,
-)
+from harness.scenario.scripts import install_scripts, invariant_script, state_scripts
 from harness.scenario.workers import build_worker
 from harness.scenario.yamltext import Document, Path_
 from harness.sqltext import variables

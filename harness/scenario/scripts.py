@@ -13,36 +13,7 @@ from harness.scenario.schema import nearest
 from harness.scenario.yamltext import Document, Path_
 from harness.sqltext import Piece, SqlSyntaxError, split
 
-MIGRATIONS = "migrations"
-
-LEDGER_INVARIANTS = (
-    "balance_matches_ledger",
-    "ledger_chain",
-    "one_refund_per_job",
-    "failed_means_refunded",
-    "completed_means_no_refund",
-    "refund_matches_charge",
-    "no_negative_balance",
-    "money_conserved",
-)
-"""What ``invariants: [ledger]`` stands for, in the order in which they are reported."""
-
-HISTORY_CHECKS = (
-    "durability",
-    "acknowledged_refunds",
-    "append_only",
-    "status_forward",
-    "answer",
-    "blocking",
-    "ledger_model",
-    "serial_equivalence",
-    "deadlock",
-    "liveness",
-)
 _ROW_MEANS = re.compile(r"^--\s*A row means:\s*(.*?)\.?\s*$", re.MULTILINE)
-CASE_CHECKS = ("declared_answer", "ledger_unchanged")
-"""Of single calls alone."""
-ALL_CHECKS = (*LEDGER_INVARIANTS, *HISTORY_CHECKS, *CASE_CHECKS)
 
 
 def read_script(document: Document, where: Path_, path: Path, name: str) -> Script:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.targets.account import nothing
 from harness.targets.protocol import Target
 
 __all__ = ["KINDS", "Target", "is_dsn", "open_target"]
@@ -21,19 +22,23 @@ def is_dsn(spec: str) -> bool:
 
 
 def open_target(
-    spec: str = "embedded", *, pg_bin: Path | None = None, embedded: Mapping[str, str] | None = None
+    spec: str = "embedded",
+    *,
+    pg_bin: Path | None = None,
+    embedded: Mapping[str, str] | None = None,
+    meanwhile: Callable[[], object] = nothing,
 ) -> Target:
     """The server that ``--target`` names: ``embedded``, ``container`` (of an image: ``container:postgres:17``),
     ``postgresql://…`` or ``service=NAME`` (a DSN), or ``env:NAME`` (a variable with one).
 
-    ``pg_bin``: the folder of the embedded server's programs. ``embedded``: settings of it beside the usual ones. The
-    caller closes the target. Raises `UsageError` for another spec, `TargetError` when the server does not start or
-    answer; one line each, without passwords.
+    ``pg_bin``: the folder of the embedded server's programs. ``embedded``: settings of it beside the usual ones.
+    ``meanwhile``: see `EmbeddedTarget`. The caller closes the target. Raises `UsageError` for another spec,
+    `TargetError` when the server does not start or answer; one line each, without passwords.
     """
     if spec == "embedded":
         from harness.targets.embedded import EmbeddedTarget
 
-        return EmbeddedTarget(pg_bin=pg_bin, settings=embedded)
+        return EmbeddedTarget(pg_bin=pg_bin, settings=embedded, meanwhile=meanwhile)
     kind, _, image = spec.partition(":")
     if pg_bin is not None and (kind == "container" or is_dsn(spec)):
         raise UsageError("--pg-bin goes with --target embedded only: another server has its own programs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +15,21 @@ _CANDIDATES = ("postgres", "nobody", "daemon")
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
+def nothing() -> None:
+    """What there is to do while a program runs, where nothing is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """``user``, ``group``, ``extra_groups`` are what `subprocess.Popen` takes: all None means "as we are"."""
+    """``user``, ``group``, ``extra_groups`` are what `subprocess.Popen` takes: all None means "as we are".
+    ``meanwhile``: what this process does while it would only wait for a program; it raises nothing."""
 
     name: str
     uid: int
     user: int | None = None
     group: int | None = None
     extra_groups: tuple[int, ...] | None = None
+    meanwhile: Callable[[], object] = nothing
 
     def give(self, path: Path) -> None:
         """Make this account the owner of ``path``."""
@@ -34,27 +40,32 @@ class Account:
         """Standard output of a program run under this account. Raises `TargetError` with one line when it fails,
         and the `OSError` (`PermissionError`, …) when it cannot even be executed."""
         name = Path(argv[0]).name
-        try:
-            done = subprocess.run(
-                argv,
-                user=self.user,
-                group=self.group,
-                extra_groups=self.extra_groups,
-                umask=0o077,
-                cwd="/",  # ours may be closed to the account
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise TargetError(f"{name} did not end within {timeout:g} s") from None
-        if done.returncode != 0:
-            lines = [line for line in done.stderr.splitlines() if line.strip()]
-            raise TargetError(f"{name} failed ({done.returncode}): {' '.join(lines[-3:]) or 'no message'}")
-        return done.stdout
+        with subprocess.Popen(
+            argv,
+            user=self.user,
+            group=self.group,
+            extra_groups=self.extra_groups,
+            umask=0o077,
+            cwd="/",  # ours may be closed to the account
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                self.meanwhile()
+                output, errors = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise TargetError(f"{name} did not end within {timeout:g} s") from None
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode != 0:
+            lines = [line for line in errors.splitlines() if line.strip()]
+            raise TargetError(f"{name} failed ({process.returncode}): {' '.join(lines[-3:]) or 'no message'}")
+        return output
 
 
 def server_account() -> Account:

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -31,6 +32,8 @@ _END_SESSIONS = """
 SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
 WHERE datname = %s AND usename = current_user AND backend_type = 'client backend'"""
 Prepared = TypeVar("Prepared")
+_kept: weakref.WeakKeyDictionary[Target, dict[str, str]] = weakref.WeakKeyDictionary()
+"""Of servers of ours, the templates that are there for others, too."""
 
 
 class Databases(Closing):
@@ -38,15 +41,17 @@ class Databases(Closing):
 
     Threads may share it. On a server that is not ours every database carries a comment that says whose it is, and
     `close` drops them all; on our own they vanish with the server. Raises `TargetError`, and `UsageError` when the
-    role may not create databases or the server will not do.
+    role may not create databases or the server will not do. ``keeps``: whoever comes later to the same server, if it is
+    one of ours, finds the templates that are made here.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, keeps: bool = False) -> None:
         self._target = target
         self._lock = threading.RLock()
         self._token = secrets.token_hex(4)
         self._count = 0
-        self._templates: dict[str, str] = {}
+        kept = _kept.setdefault(target, {}) if target.owned else {}
+        self._templates: dict[str, str] = kept if keeps else dict(kept)
         self._derived: dict[tuple[str, str], tuple[str, Any]] = {}
         self._names: list[str] = []
         self._closed = False
@@ -118,6 +123,8 @@ class Databases(Closing):
         with self._said("drop", name):
             # A backend that is just leaving would cost 100 ms: the server looks again only then.
             self._wait_until_deserted(name, 0.05)
+            for key in [key for key, template in self._templates.items() if template == name]:
+                del self._templates[key]
             self._conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             if name in self._names:
                 self._names.remove(name)

@@ -8,15 +8,12 @@ import shutil
 import subprocess
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-import psycopg
-from psycopg.conninfo import make_conninfo
-
-from harness.db import one_line
 from harness.errors import TargetError
-from harness.targets.account import server_account
+from harness.targets.account import nothing, server_account
 from harness.targets.binaries import find_binaries
 from harness.targets.closing import Closing
 from harness.targets.cluster import forget, fresh_data_directory, new_data_directory
@@ -33,7 +30,8 @@ class EmbeddedTarget(Closing):
     """A server that lives as long as this process at most, with its data in a run folder of its own.
 
     ``settings`` override `harness.targets.settings`; ``pg_bin`` names another server's programs; ``start_timeout`` in
-    seconds. ``cache`` and ``place`` (the parent of run folders) are for tests, and so is ``watchdog`` (see `Launch`).
+    seconds. ``meanwhile`` is called whenever there is nothing to do but to wait for the server, a few times; it raises
+    nothing. ``cache`` and ``place`` (the parent of run folders) are for tests, and so is ``watchdog`` (see `Launch`).
     Start it in the main thread when you can: elsewhere a shell more runs beside it. Raises `TargetError`, and
     `UsageError` for a ``pg_bin`` that is none; one line each.
     """
@@ -52,8 +50,9 @@ class EmbeddedTarget(Closing):
         cache: Path | None = None,
         place: Path | None = None,
         watchdog: bool | None = None,
+        meanwhile: Callable[[], object] = nothing,
     ) -> None:
-        self._account = server_account()
+        self._account = replace(server_account(), meanwhile=meanwhile)
         self._cache = cache or cache_place()
         self.settings = dict(settings or {})
         self._start_timeout = start_timeout
@@ -76,6 +75,8 @@ class EmbeddedTarget(Closing):
         try:
             self._start_from_copy()
         except (OSError, subprocess.SubprocessError) as error:
+            from harness.db import one_line
+
             self.close()
             raise TargetError(f"cannot start a server in {self.folder}: {one_line(str(error))}") from None
         except BaseException:
@@ -89,6 +90,8 @@ class EmbeddedTarget(Closing):
         return self._launch.process.pid
 
     def conninfo(self, dbname: str) -> str:
+        from psycopg.conninfo import make_conninfo
+
         # `options` is set so that nobody's PGOPTIONS reaches into a run.
         return make_conninfo(
             "",
@@ -146,6 +149,12 @@ class EmbeddedTarget(Closing):
             raise
 
     def _wait_until_it_answers(self, log: Path) -> None:
+        self._account.meanwhile()
+        # Here, not at the top: the server's first steps need none of it.
+        import psycopg
+
+        from harness.db import one_line
+
         assert self._launch is not None
         deadline = time.monotonic() + self._start_timeout
         while True:

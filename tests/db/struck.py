@@ -140,7 +140,10 @@ class Command:
         return found
 
     def _nurseries(self) -> list[psutil.Process]:
-        return [p for p in psutil.Process(self.process.pid).children() if "-c" in _arguments(p)[1:2]]
+        """Forked from the command, or started by it."""
+        command = psutil.Process(self.process.pid)
+        ours = _arguments(command)
+        return [p for p in command.children() if _arguments(p) == ours or "-c" in _arguments(p)[1:2]]
 
     def workers(self) -> list[psutil.Process]:
         return [worker for nursery in self._nurseries() for worker in nursery.children()]

@@ -43,6 +43,31 @@ def test_a_template_is_made_once_per_content(databases: Databases) -> None:
     assert databases.template([TABLE, ROW]) != databases.template([TABLE])
 
 
+def test_who_keeps_templates_leaves_them_to_whoever_comes_later() -> None:
+    scripts = [Script(name="kept.sql", text="CREATE TABLE kept ()")]
+    with EmbeddedTarget() as ours:
+        with Databases(ours) as nobodys:
+            alone = nobodys.template(scripts)
+        with Databases(ours, keeps=True) as first:
+            kept, dropped = first.template(scripts), first.template([])
+            assert kept != alone
+            first.drop(dropped)
+        with Databases(ours) as later:
+            assert later.template(scripts) == kept
+            assert later.template([]) != dropped
+            later.drop(later.clone(kept))
+        theirs = ServerTarget(ours.conninfo("postgres"))
+        with Databases(theirs, keeps=True) as first:
+            first.template([])
+        with Databases(theirs) as later:
+            assert later.template([]) in names(ours)  # made anew: there nothing stays
+
+
+def names(target: EmbeddedTarget) -> set[str]:
+    with connect(target.conninfo("postgres"), application_name="test") as conn:
+        return {name for (name,) in conn.execute("SELECT datname FROM pg_database").fetchall()}
+
+
 def test_each_script_has_a_session_of_its_own(target: EmbeddedTarget, databases: Databases) -> None:
     # TABLE leaves search_path empty, as pg_dump's output does; ROW does not notice.
     assert _count(target, databases.clone(databases.template([TABLE, ROW]))) == 1

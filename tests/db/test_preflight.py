@@ -245,6 +245,26 @@ def test_an_enum_may_be_extended_and_used_in_one_file(check: Check) -> None:
 
 
 @pytest.mark.own_server("it makes roles")
+@pytest.mark.parametrize("roles_too", [False, True])
+def test_what_was_installed_stays_for_the_run_unless_roles_have_to_go(
+    target: EmbeddedTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, roles_too: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f.sql").write_text(BALANCE + ("CREATE ROLE teller; GRANT SELECT ON balance TO teller;" * roles_too))
+    request = read_request(sql=["f.sql"], call=["SELECT spend(40)"])
+    with Databases(target, keeps=True) as databases:
+        before = set(databases._templates.values())
+        ready = check_on(target, request, databases, file=None, folder=tmp_path)
+        there = set(databases._templates.values()) - before
+    assert len(there) == (0 if roles_too else 1)
+    with Databases(target) as of_the_run:
+        assert ({of_the_run.template(ready.scenario.install)} == there) is not roles_too
+        if roles_too:
+            of_the_run.drop(of_the_run.template(ready.scenario.install))
+    with connect(target.conninfo("postgres"), application_name="test") as conn:
+        conn.execute("DROP ROLE IF EXISTS teller")
+
+
 def test_roles_that_the_file_makes_itself_can_be_made_again(check: Check) -> None:
     text = "CREATE ROLE adhoc_own; CREATE TABLE t (i int); GRANT SELECT ON t TO adhoc_own;"
     ready = check(text, "SELECT * FROM t", role="adhoc_own")

@@ -10,7 +10,7 @@ from plants import PLANTS, STALE_ANSWER, Plant, RunCampaign, words
 from harness.model import Verdict
 from harness.replay import read_saved, replay, scenario_of
 from harness.resources import shipped
-from harness.scenario.scripts import HISTORY_CHECKS
+from harness.scenario.names import HISTORY_CHECKS
 from harness.targets.embedded import EmbeddedTarget
 
 LISTINGS = {"highest_balances"}

@@ -14,7 +14,7 @@ import pytest
 from harness.campaign import STRATEGIES
 from harness.model import FAULTS
 from harness.report.results import SCHEMA_FILE
-from harness.scenario.scripts import CASE_CHECKS, HISTORY_CHECKS
+from harness.scenario.names import CASE_CHECKS, HISTORY_CHECKS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -24,7 +24,7 @@ from harness.errors import ScenarioError
 from harness.model import Call, CheckResult, StatementKind, Verdict
 from harness.model import Ledger as Rows
 from harness.scenario import load_scenario
-from harness.scenario.scripts import ALL_CHECKS
+from harness.scenario.names import ALL_CHECKS
 
 OK, BAD, NOTHING = Verdict.PASS, Verdict.VIOLATION, Verdict.INCONCLUSIVE
 After = Callable[[Ledger], object]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 import samples
-from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
+from PIL import Image, ImageColor
 from rich.cells import cell_len
 
 from harness.errors import SaveError
@@ -25,6 +26,7 @@ from harness.report.order_grid import MOST_PAIRS, MOST_POINTS, order_grids
 from harness.report.palette import BLUES
 from harness.report.pictures import drawn_beside, picture_names, write_pictures
 from harness.report.png import timeline_picture
+from harness.report.sheet import Box, Mark, Shape, Sheet, Words
 from harness.report.timeline import timeline
 from harness.report.write import write_report
 
@@ -40,6 +42,8 @@ COVERED = Covered(
     before=((0, 3, 9), (3, 0, 1), (0, 4, 5), (1, 3, 2), (3, 1, 8), (4, 1, 3)),
 )  # fmt: skip
 """a.begin nearly always first, and always before b's pay; a.pay never before b's pay; a.pay~ never with b."""
+MANY = tuple(f"s{number}" for number in range(13))
+"""So many scenarios that a process beside draws their pictures."""
 HOSTILE = "$\\frac{1}{0}$ \n 👩‍👩‍👧 \u202eevil שלום " + "x" * 300
 
 
@@ -47,38 +51,75 @@ def searched(covered: Covered | None, name: str = "s", **changes: object) -> Sce
     return replace(samples.scenario(name), covered=covered, **changes)
 
 
-def drawn(result: ScenarioResult) -> Figure:
+def drawn(result: ScenarioResult) -> Sheet:
     picture = coverage_picture(result)
     assert picture is not None
-    return picture.figure()
+    return picture
 
 
-def said(figure: Figure) -> str:
-    return "\n".join(text.get_text() for text in [*figure.texts, *(t for axes in figure.axes for t in axes.texts)])
+def said(sheet: Sheet) -> list[str]:
+    return [shown.text for shown in sheet.shown if isinstance(shown, Words)]
 
 
 # ------------------------------------------------------------------------------------------------------ coverage
 
 
 def test_a_map_shades_every_order_and_marks_what_was_never_seen() -> None:
-    axes, _ = drawn(searched(COVERED)).axes
-    by_name = {c.get_gid(): c for c in axes.collections}
-    shades = [to_hex(c) for c in by_name["cells"].get_facecolors()]
+    sheet = drawn(searched(COVERED))
+    shades = [box.fill for box in sheet.shown if isinstance(box, Box) and box.fill in BLUES]
     assert shades[:3] == [BLUES[5], BLUES[5], BLUES[1]]  # rows by columns: begin-begin, begin-pay, pay-begin
-    assert len(by_name["always"].get_paths()) == 1
-    marks = {line.get_gid(): list(zip(*line.get_data(), strict=True)) for line in axes.lines}
-    assert marks["never"] == [(1.5, 1.5)]
-    assert marks["apart"] == [(0.5, 2.5), (1.5, 2.5)]
-    assert [text.get_text() for text in axes.texts] == ["9", "5", "2"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == [
-        "begin", "pay:4 UPDATE balances", "    … its snapshot taken",
+    assert shades[3:9] == list(BLUES)  # what they mean
+    marks = [mark for mark in sheet.shown if isinstance(mark, Mark)][:4]
+    assert [mark.shape for mark in marks] == [Shape.CORNER, Shape.CROSS, Shape.DASH, Shape.DASH]
+    corner, never, first, second = marks
+    assert never.x == second.x > corner.x > first.x  # the columns
+    assert corner.y < never.y < first.y == second.y  # the rows
+    title, seen, *_ = said(sheet)
+    assert title == "s · how often the row's point came before the column's"
+    assert seen.startswith("6 of 12 ordered pairs seen")
+    assert said(sheet)[2:12] == [
+        "begin", "pay:4 UPDATE balances", "    … its snapshot taken", "begin", "pay:4", "9", "5", "2", "a ↓", "b →",
     ]  # fmt: skip
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["begin", "pay:4"]
+
+
+def test_every_mark_and_word_leaves_its_ink_where_it_stands() -> None:
+    """A picture is looked at by people: it is not enough that a list holds what it should."""
+    sheet = Sheet(
+        size=(2, 1),
+        shown=(
+            Mark(shape=Shape.CROSS, x=0.25, y=0.5, size=0.2, color="#ff0000"),
+            Mark(shape=Shape.DASH, x=0.75, y=0.5, size=0.2, color="#00ff00"),
+            Mark(shape=Shape.CORNER, x=1.15, y=0.4, size=0.2, color="#0000ff"),
+            Words(x=1.75, y=0.9, text="I" * 12, size=9, color="#000000", upright=True),
+        ),
+    )
+    image = Image.open(io.BytesIO(sheet.png()))
+    assert image.size == (280, 140)
+    places = {color: box(image, color) for color in ("#ff0000", "#00ff00", "#0000ff", "#000000")}
+    assert close(places["#ff0000"], (23, 58, 47, 82))
+    assert close(places["#00ff00"], (91, 67, 119, 73))
+    assert close(places["#0000ff"], (161, 56, 189, 84))
+    left, top, right, bottom = places["#000000"]
+    assert bottom - top > 2 * (right - left)
+    assert (left + right) // 2 == pytest.approx(245, abs=3)
+    assert bottom == pytest.approx(126, abs=3)
+
+
+def box(image: Image.Image, color: str) -> tuple[int, int, int, int]:
+    """Around the pixels that are wholly of that colour."""
+    wanted = ImageColor.getrgb(color)
+    here = [(x, y) for x in range(image.width) for y in range(image.height) if image.getpixel((x, y)) == wanted]
+    xs, ys = [x for x, _ in here], [y for _, y in here]
+    return min(xs), min(ys), max(xs) + 1, max(ys) + 1
+
+
+def close(found: Sequence[int], wanted: Sequence[int]) -> bool:
+    return all(abs(f - w) <= 3 for f, w in zip(found, wanted, strict=True))
 
 
 def test_what_was_not_seen_is_impossible_only_after_a_search_to_the_end() -> None:
-    assert "cannot happen, or make no difference" in said(drawn(searched(COVERED, exhausted=True)))
-    assert "may be possible" in said(drawn(searched(COVERED, exhausted=False)))
+    assert "cannot happen, or make no difference" in said(drawn(searched(COVERED, exhausted=True)))[1]
+    assert "may be possible" in said(drawn(searched(COVERED, exhausted=False)))[1]
 
 
 @pytest.mark.parametrize("covered", [None, Covered(), replace(COVERED, before=())])
@@ -102,15 +143,16 @@ def test_four_workers_have_all_their_pairs_and_five_the_most_telling() -> None:
     assert len(grids) == MOST_PAIRS
     assert ("w0", "w1") not in [(g.row, g.column) for g in grids]  # nothing was missed there: they never met
     assert all(g.unseen == 4 for g in grids)
-    assert f"of 5 workers the {MOST_PAIRS} pairs in which most was not seen" in said(drawn(searched(big(5, 2))))
+    words = said(drawn(searched(big(5, 2))))
+    assert words[2] == f"shown: of 5 workers the {MOST_PAIRS} pairs in which most was not seen"
 
 
 def test_a_big_function_is_cut_and_says_so() -> None:
     covered = big(3, MOST_POINTS + 3)
-    figure = drawn(searched(replace(covered, before=covered.before[:60])))
-    assert f"of a worker the first {MOST_POINTS} points" in said(figure)
-    assert max(figure.get_size_inches()) < 60
-    assert "of a worker the first" not in said(drawn(searched(COVERED)))
+    sheet = drawn(searched(replace(covered, before=covered.before[:60])))
+    assert said(sheet)[2] == f"shown: of a worker the first {MOST_POINTS} points"
+    assert max(sheet.size) < 60
+    assert not any("of a worker the first" in words for words in said(drawn(searched(COVERED))))
 
 
 def test_files_are_written_for_what_was_searched_alone(tmp_path: Path) -> None:
@@ -127,7 +169,7 @@ def test_the_page_links_to_the_pictures_that_are_drawn(tmp_path: Path) -> None:
 
 
 def test_a_process_beside_draws_the_same(tmp_path: Path) -> None:
-    run = samples.run_of(*(searched(COVERED, name) for name in ("one", "two", "three")))
+    run = samples.run_of(*(searched(COVERED, name) for name in MANY))
     here, beside = tmp_path / "here", tmp_path / "beside"
     here.mkdir()
     beside.mkdir()
@@ -137,12 +179,12 @@ def test_a_process_beside_draws_the_same(tmp_path: Path) -> None:
     assert set(psutil.Process().children()) <= children
     write_pictures(run, here)
     one, other = ({p.name: p.read_bytes() for p in folder.iterdir()} for folder in (here, beside))
-    assert len(one) == 3
+    assert len(one) == len(MANY)
     assert one == other
 
 
 def test_where_pictures_cannot_be_written_it_is_said_and_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
-    run = samples.run_of(*(searched(COVERED, name) for name in ("one", "two", "three")))
+    run = samples.run_of(*(searched(COVERED, name) for name in MANY))
     with (
         pytest.raises(SaveError, match=r"cannot draw the pictures of .*gone.*No such file"),
         drawn_beside(run, tmp_path / "gone"),
@@ -225,15 +267,13 @@ def test_words_are_broken_only_where_they_must_be() -> None:
 
 def test_foreign_text_is_neither_read_as_a_formula_nor_breaks_a_picture() -> None:
     steps = tuple((w + HOSTILE, s + HOSTILE, label + HOSTILE) for w, s, label in STEPS)
-    picture = coverage_picture(searched(replace(COVERED, steps=steps), HOSTILE))
-    assert picture is not None
-    assert picture.png().startswith(b"\x89PNG")
-    figure = picture.figure()
-    assert "$\\frac{1}{0}$ 👩‍👩‍👧 evil" in said(figure)
-    axes = figure.axes[0]
-    texts = [*figure.texts, *axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels()]
-    assert not any(text.get_parse_math() for text in texts)
-    assert max(figure.get_size_inches()) < 25
+    sheet = drawn(searched(replace(COVERED, steps=steps), HOSTILE))
+    assert sheet.png().startswith(b"\x89PNG")
+    assert said(sheet)[0].startswith("$\\frac{1}{0}$ 👩‍👩‍👧 evil")
+    assert max(sheet.size) < 25
+    figure = timeline_picture(timeline(samples.legacy_history(), ()), (), HOSTILE, {}).figure()
+    assert "$\\frac{1}{0}$ 👩‍👩‍👧 evil" in figure.texts[0].get_text()
+    assert not any(text.get_parse_math() for text in figure.texts)
 
 
 def test_two_processes_draw_the_same_bytes(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import samples
+from pydantic import TypeAdapter
 from test_results_schema import whole
 
 from harness.cli.reporting import reported
 from harness.errors import UsageError
 from harness.model import HeldLock, Moment, Nearest, Reason, ReasonKind, RunResult, SessionMoment, SessionState, Source
 from harness.model import Story as Told
-from harness.report.saved import FILE, find_run, read_run, write_run
+from harness.report.saved import FILE, _keyed, find_run, read_run, write_run
 from harness.report.terminal import ConsoleReporter
 
 STORY = Told(
@@ -61,6 +62,16 @@ def test_what_is_read_is_what_was_written(make: Callable[[], RunResult], tmp_pat
     first = (tmp_path / FILE).read_bytes()
     write_run(again, tmp_path)
     assert (tmp_path / FILE).read_bytes() == first
+
+
+@pytest.mark.parametrize("make", [samples.red_run, samples.hostile_run, samples.empty_run, whole, told_run, odd_run])
+def test_what_is_written_is_what_the_library_that_reads_it_would_write(
+    make: Callable[[], RunResult], tmp_path: Path
+) -> None:
+    write_run(make(), tmp_path)
+    fields = TypeAdapter(RunResult).dump_python(make(), exclude_defaults=True, warnings=False)
+    written = gzip.decompress((tmp_path / FILE).read_bytes())
+    assert json.loads(written)["run"] == json.loads(json.dumps(_keyed(fields, json.dumps), default=str))
 
 
 @pytest.mark.parametrize("make", [whole, told_run, odd_run])

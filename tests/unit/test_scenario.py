@@ -14,7 +14,7 @@ from harness.errors import ScenarioError
 from harness.model import Action, Call, Choice, Order, OrderStep, Scenario, Search, StatementKind, Worker
 from harness.resources import shipped
 from harness.scenario import load_scenario
-from harness.scenario.scripts import LEDGER_INVARIANTS
+from harness.scenario.names import LEDGER_INVARIANTS
 
 MINIMAL = "version: 1\nname: small\nworkers: {a: {statements: [SELECT 1]}}\n"
 CALLS = {name: (shipped("sql") / "calls" / f"{name}.sql").read_text() for name in ("refund", "charge", "complete")}

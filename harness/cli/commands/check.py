@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,9 +31,10 @@ from harness.cli.options import (
     one_of,
     request_of,
 )
-from harness.cli.reporting import Keep, can_be_written, reported
+from harness.cli.reporting import Keep, can_be_written, remove_empty, reported
 
 if TYPE_CHECKING:
+    from harness.adhoc.options import Request
     from harness.model import RunResult
 
 
@@ -66,41 +69,66 @@ def check(
     verbose: Verbose = False,
 ) -> int:
     """Check any function: SQL to install, calls to make at the same time, no scenario file."""
-    from harness.adhoc.announce import Announced
-    from harness.adhoc.check import check_on
-    from harness.campaign import STRATEGIES, Options
-    from harness.report.console import plain_console
-    from harness.report.folder import new_run_folder
-    from harness.report.terminal import ConsoleReporter
-    from harness.run import default_jobs, run_scenarios, with_budget
-    from harness.scenario import load_scenario
-    from harness.targets import open_target
-    from harness.targets.databases import Databases
+    from harness.cli.meanwhile import fork_nurseries, load_beside, load_model, started
 
-    one_of("--strategy", strategy, STRATEGIES)
     one_of("--require", require, ("exhausted",))
+    refuse_elsewhere(cluster, target)
     can_be_written("--json", json)
     can_be_written("--junit", junit)
-    refuse_elsewhere(cluster, target)
-    count = default_jobs(jobs)
-    request = request_of(sql, call, call_as, setup, role, workers, invariant)
-    folder = new_run_folder(out)
-    options = Options(
-        seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
-    )
-    reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
     found = configured(context)
     say_which(found, verbose=verbose)
+    asked: list[Request] = []
 
-    def go(keep: Keep) -> RunResult:
-        with open_target(target, pg_bin=pg_bin) as server:
-            warnings = warn_of_major(found, server.server_version)
-            within = with_budget(options, budget)
-            with Databases(server) as databases:
-                ready = check_on(server, request, databases, file=save, folder=folder)
-            scenario = replace(ready.scenario, text_hash=load_scenario(Path(ready.scenario.file)).text_hash)
-            announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
-            with on_cluster(within, cluster, server, count) as within:
-                return run_scenarios([scenario], server, within, announced, jobs=count, keep=keep, warnings=warnings)
+    def read() -> None:
+        asked.append(request_of(sql, call, call_as, setup, role, workers, invariant))
 
-    return reported(go, folder, json, junit, reporter)
+    def load() -> None:
+        import harness.adhoc.check
+        import harness.report.folder
+        import harness.targets.databases  # noqa: F401
+        from harness.strategies.free_running import FreeRunning
+        from harness.strategies.registry import NAMES
+
+        one_of("--strategy", strategy, (*NAMES, FreeRunning.name))
+
+    with started(target, pg_bin, load_model, partial(fork_nurseries, 1), read, load) as held:
+        from harness.adhoc.check import check_on
+        from harness.cli.hashed import TextHash
+        from harness.report.folder import new_run_folder
+        from harness.targets.databases import Databases
+
+        begun, server = monotonic(), held.server
+        warnings = warn_of_major(found, server.server_version)
+        folder = new_run_folder(out)
+        try:
+            load_beside("harness.run", "harness.adhoc.announce", "harness.report.terminal")  # while it is tried out
+            with Databases(server, keeps=True) as databases:
+                ready = check_on(server, asked[0], databases, file=save, folder=folder)
+            scenario = replace(ready.scenario, text_hash=TextHash(Path(ready.scenario.file), asked[0]))
+            from harness.adhoc.announce import Announced
+            from harness.campaign import Options
+            from harness.report.console import plain_console
+            from harness.report.terminal import ConsoleReporter
+            from harness.run import default_jobs, run_scenarios, with_budget
+
+            count = default_jobs(jobs)
+        except BaseException:
+            remove_empty(folder)
+            raise
+        options = Options(
+            seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder
+        )
+        reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
+        announced = Announced(reporter, ready, plain_console().print, quiet=quiet)
+
+        def go(keep: Keep) -> RunResult:
+            within = with_budget(options, None if budget is None else budget - (monotonic() - begun))
+            try:
+                with on_cluster(within, cluster, server, count) as within:
+                    return run_scenarios(
+                        [scenario], server, within, announced, jobs=count, keep=keep, warnings=warnings
+                    )
+            finally:
+                held.let_go()  # it goes while the report is written
+
+        return reported(go, folder, json, junit, reporter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from harness.cli.options import Budget, Cluster, Out, PgBin, Quiet, Seed, Target
 from harness.cli.reporting import Keep, can_be_written, reported
 
 if TYPE_CHECKING:
-    from harness.model import RunResult
+    from harness.model import RunResult, Scenario
 
 
 @app.command(short_help="Run scenarios and report what they show")
@@ -64,38 +65,58 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Run scenarios: every interleaving they name, checked, with a report."""
-    from harness.campaign import STRATEGIES, Options
-    from harness.report.folder import new_run_folder
-    from harness.report.terminal import ConsoleReporter
-    from harness.run import default_jobs, run_scenarios, with_budget
-    from harness.scenario.faults import parse_faults
-    from harness.scenario.find import find_scenarios, load_all
-    from harness.scenario.levels import parse_levels
-    from harness.targets import open_target
+    from harness.cli.meanwhile import fork_nurseries, load_beside, load_model, started
 
-    one_of("--strategy", strategy, STRATEGIES)
     one_of("--require", require, ("exhausted",))
+    refuse_elsewhere(cluster, target)
     can_be_written("--json", json)
     can_be_written("--junit", junit)
-    refuse_elsewhere(cluster, target)
-    count = default_jobs(jobs)
-    struck = parse_faults(faults) if faults is not None else ()
-    levels = parse_levels(isolation) if isolation is not None else ()
     found = configured(context)
-    scenarios = load_all(find_scenarios(scenario or [], found.scenarios))
-    folder = new_run_folder(out)
-    options = Options(
-        seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder,
-        faults=struck, levels=levels,
-    )  # fmt: skip
-    reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
     say_which(found, verbose=verbose)
+    scenarios: list[Scenario] = []
 
-    def go(keep: Keep) -> RunResult:
-        with open_target(target, pg_bin=pg_bin) as server:
-            warnings = warn_of_major(found, server.server_version)
-            within = with_budget(options, budget)
-            with on_cluster(within, cluster, server, count) as within:
-                return run_scenarios(scenarios, server, within, reporter, jobs=count, keep=keep, warnings=warnings)
+    struck: list[str] = []
+    at_levels: list[str] = []
 
-    return reported(go, folder, json, junit, reporter)
+    def read() -> None:
+        from harness.scenario.faults import parse_faults
+        from harness.scenario.find import find_scenarios, load_all
+        from harness.scenario.levels import parse_levels
+
+        struck.extend(parse_faults(faults) if faults is not None else ())
+        at_levels.extend(parse_levels(isolation) if isolation is not None else ())
+        scenarios.extend(load_all(find_scenarios(scenario or [], found.scenarios)))
+
+    def load() -> None:
+        import harness.report.terminal
+        import harness.run  # noqa: F401
+        from harness.campaign import STRATEGIES
+
+        one_of("--strategy", strategy, STRATEGIES)
+
+    with started(target, pg_bin, load_model, partial(fork_nurseries, 1), read, load) as held:
+        from harness.campaign import Options
+        from harness.report.folder import new_run_folder
+        from harness.report.terminal import ConsoleReporter
+        from harness.run import default_jobs, run_scenarios, with_budget
+
+        server = held.server
+        count = default_jobs(jobs)
+        folder = new_run_folder(out)
+        options = Options(
+            seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder,
+            faults=tuple(struck), levels=tuple(at_levels),
+        )  # fmt: skip
+        reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
+
+        def go(keep: Keep) -> RunResult:
+            load_beside()
+            try:
+                warnings = warn_of_major(found, server.server_version)
+                within = with_budget(options, budget)
+                with on_cluster(within, cluster, server, count) as within:
+                    return run_scenarios(scenarios, server, within, reporter, jobs=count, keep=keep, warnings=warnings)
+            finally:
+                held.let_go()  # it goes while the report is written
+
+        return reported(go, folder, json, junit, reporter)
