@@ -57,7 +57,7 @@ class Answers:
         if "late" in reply:
             raise RewindError(f"{client.choice}: its timeout of {self._timers.ms} ms struck beside it")
         self._waiting.note_woken(client)
-        if self._deadlocks.heard(client) or reply.get("sqlstate") == DEADLOCK_DETECTED:
+        if (client.process.waits and self._deadlocks.heard(client)) or reply.get("sqlstate") == DEADLOCK_DETECTED:
             self._waiting.note_deadlock(client)
             self._deadlocks.tell(client, reply)
         client.process.waits.clear()

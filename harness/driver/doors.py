@@ -81,5 +81,7 @@ class Doors:
 
     def runaway(self, client: Client) -> Client | None:
         """Another worker that runs on though it is the turn of ``client``: a promise was broken."""
-        others = (c for c in self._clients if c is not client)
-        return next((c for c in others if c.along or (c.state is State.PARKED and self.passing(c))), None)
+        for other in self._clients:
+            if other is not client and (other.along or (other.state is State.PARKED and self.passing(other))):
+                return other
+        return None

@@ -75,9 +75,10 @@ class Locks:
 
         They are asleep in their lock waits, and past their deadlock check, so nobody can need what they hold.
         """
-        waiting = sorted(self._waiting(), key=lambda c: c.asked)
+        waiting = self._waiting()
         if not self._owned or len(waiting) < 2:
             return []
+        waiting.sort(key=lambda c: c.asked)
         self.await_checks()
         frozen = [c for c in waiting[1:] if c is not acting]
         for client in frozen:
