@@ -58,6 +58,11 @@ class Doors:
             self._gatekeeper.hold(client.backend, client.turn + 1 + MAX_STEPS)
             self._gatekeeper.settle()
 
+    def leave(self, client: Client) -> None:
+        """A worker's session is another one from now on."""
+        if self._gatekeeper is not None:
+            self._gatekeeper.open(client.backend)
+
     def brace(self, client: Client) -> None:
         """A worker that stands at a gate is about to be driven from it by something that its function may survive: it
         is to stop at the next one."""

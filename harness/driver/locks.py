@@ -33,8 +33,12 @@ class Locks:
 
     def renew(self) -> None:
         """The workers have other backends than before, and those of dead ones are gone."""
-        self._by_backend = {c.backend: c for c in self._clients}
+        self.count_anew()
         self.orphans.clear()
+
+    def count_anew(self) -> None:
+        """Workers have other backends than before."""
+        self._by_backend = {c.backend: c for c in self._clients}
 
     def waits(self) -> Waits:
         """Who waits for whom now, counting only our own workers."""

@@ -28,7 +28,7 @@ from harness.driver.moments import Moments
 from harness.driver.network import Network
 from harness.driver.observer import LedgerLockedError, Observer
 from harness.driver.plan import Plan, Watch
-from harness.driver.pool import WorkerPool
+from harness.driver.pool import SessionLostError, WorkerPool
 from harness.driver.programs import begin_programs
 from harness.driver.recorder import Recorder
 from harness.driver.splice import Splicer
@@ -108,6 +108,7 @@ class Running:
             self.held.forget()
             recast(plan, clients, conninfo, gatekeeper, owned=owned)
 
+        self._renew = renew
         self.crashes = Crashes(
             crash, self.recorder, self.locks, self.effects, self.clients, observer, gatekeeper, renew
         )  # fmt: skip
@@ -132,6 +133,8 @@ class Running:
         self.timers.foresee(arms_of(strategy))
         # Who is watched closely stops at every gate: a backend that has run ahead holds what its turns do not tell.
         watched = self.holdings is not None or self.on_turn is not None
+        if watched:
+            self._begin_now()
         for turn in range(MAX_STEPS):
             holes = self.network.choices
             enabled = (*[c.choice for c in self.clients if c.can_act], *holes)
@@ -167,6 +170,7 @@ class Running:
 
     def run_free(self, seed: int) -> Execution:
         """All workers at once, each sending its next statement as soon as it has an answer; who waits is not seen."""
+        self._begin_now()
         for client in [c for c in self.clients if c.can_act]:
             self.effects.let_go(client)
             self._act(client, Action.RUN, 0)
@@ -229,6 +233,9 @@ class Running:
         if action is Action.RUN:
             self._send(client, ahead)
             return
+        self._begin_now()
+        for struck in self.clients:
+            struck.process.kept = ()  # whatever becomes of their sessions
         self.committed = True
         self.effects.struck(client)
         if action.crashes:
@@ -297,8 +304,11 @@ class Running:
 
     def _clean_up(self, waiting: Sequence[Client], holders: set[str]) -> None:
         """Let go of everything, so that the next execution can begin; what was left is in the history already."""
+        for client in self.clients:
+            client.process.begin_never()
         parked = [c for c in self.clients if c.state is State.PARKED]
         for client in (*waiting, *parked):
+            client.process.kept = ()
             self.observer.cancel(client.backend)
             while "gate" in (client.process.receive() or {}):
                 pass  # it passed one more before it was told
@@ -306,6 +316,7 @@ class Running:
             if client.state is not State.DEAD and (client.in_transaction or client in (*waiting, *parked)):
                 client.process.ask({"do": "run", "sql": "ROLLBACK"})
             if client.state is not State.DEAD and client.name in holders:  # advisory locks outlive transactions
+                client.process.kept = ()
                 client.process.ask({"do": "wipe"})
         for orphan in self.locks.orphans:
             self.observer.terminate(orphan.backend)
@@ -331,7 +342,7 @@ class Running:
                 found, _, _ = select.select([c.process.wire.sock for c in running], [], [], pause)
                 ready = [c for c in running if c.process.wire.sock in found]
             for client in ready:
-                self.answers.take(client)
+                self._take_answer(client)
             if ready:
                 pause = FIRST_LOOK_S
             else:
@@ -347,6 +358,27 @@ class Running:
 
     def _note_commit(self) -> None:
         self.committed = True
+
+    def _begin_now(self) -> None:
+        """Nobody's session is to be made ready by the way: something else than statements comes."""
+        if owing := [c for c in self.clients if c.process.begin_never()]:
+            self._begin_anew(owing)
+
+    def _begin_anew(self, clients: Sequence[Client]) -> None:
+        """Of these nobody has sent anything, and their sessions may be others than they are known to be."""
+        for client in clients:
+            client.process.kept = ()
+            self.doors.leave(client)
+        self._renew(clients)
+        self.locks.count_anew()
+
+    def _take_answer(self, client: Client) -> None:
+        try:
+            self.answers.take(client)
+        except SessionLostError:  # it has ended since the last execution, which nobody could know
+            first = client.process.first
+            self._begin_anew([client])
+            client.process.send(first)
 
     def _client(self, name: str) -> Client:
         for client in self.clients:

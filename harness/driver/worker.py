@@ -87,7 +87,12 @@ class Worker:
         """Of the statements that came along with the last one no more are to be sent."""
 
     def told(self, message: Message) -> None:
-        """Do what the controller says."""
+        """Do what the controller says; ``begin``: and that before. Where the session does not stand as the controller
+        takes for granted, that is told, and nothing more is done."""
+        begin = message.pop("begin", None)
+        if begin is not None and not self._begun_as_known(begin):
+            self.wire.send({"begun": False})
+            return
         getattr(self, "do_" + message.pop("do"))(**message)
 
     def do_begin(
@@ -102,6 +107,18 @@ class Worker:
     ) -> None:
         """Make the session as new; ``wipe``: also what earlier statements left in it; ``gated``: tell the controller of
         every gate that is reached (it holds the key that the session then waits for); ``telling``: and of waits."""
+        self.wire.send({**self._begun(conninfo, role, wipe, sigterm, owned, gated, telling), "turn": self.turn})
+
+    def _begun_as_known(self, begin: Message) -> bool:
+        """Make the session as new, and see whether its backend, and the gate that it reached last, are those that the
+        controller ``stands`` by."""
+        backend, turn = begin.pop("stands")
+        reply = self._begun(**begin)
+        return reply.get("ready") == backend and (self.turn == turn or not self.gated)
+
+    def _begun(
+        self, conninfo: str, role: str | None, wipe: bool, sigterm: str, owned: bool, gated: bool, telling: bool
+    ) -> Message:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if sigterm == "exit" else signal.SIG_IGN)
         self.stopped_backend_may_exist = owned
         if conninfo != self.conninfo:
@@ -114,7 +131,7 @@ class Worker:
             self._disconnect()
             reply = self._begin(conninfo, role, wipe, gated, telling)
         self.gated = gated
-        self.wire.send({**reply, "turn": self.turn})
+        return reply
 
     def do_run(self, sql: str, then: Sequence[str] = ()) -> None:
         """Send one statement and report its result; before that, every gate that it reaches. ``then``: the next ones to
