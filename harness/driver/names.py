@@ -11,7 +11,7 @@ from harness.model import Json
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _UUID_LENGTH = 36
-_SEVERAL = (list, tuple)
+_SEVERAL, _PLAIN = (list, tuple), {int, float, bool}
 
 
 @cache
@@ -51,7 +51,12 @@ class Names:
                 return value
             return self._pattern.sub(self._name, value)
         if isinstance(value, dict):
-            return {self.rename(k): self.rename(v) for k, v in value.items()}
+            return {
+                k if len(k) < _UUID_LENGTH and "~" not in k else self.rename(k): v
+                if v is None or v.__class__ in _PLAIN
+                else self.rename(v)
+                for k, v in value.items()
+            }
         if isinstance(value, _SEVERAL):
             return [self.rename(v) for v in value]
         return value

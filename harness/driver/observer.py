@@ -107,6 +107,8 @@ class Observer:
             raise DriverError(f"cannot connect to the server: {str(e).strip().splitlines()[0]}") from None
         self._statements: dict[str, bytes] = {}
         self._prepared_so_far = 0
+        self._known: dict[str, dict[str, tuple[str, tuple[Row, ...]]]] = {}
+        """Per reading, and query of it, the last answer as text and as rows: most of it is the same the next time."""
         self._coming: list[_Question] = []
         self._foreseen: dict[_Question, list[tuple[str | None, ...]]] = {}
         self._deadlocks = self._count_deadlocks()
@@ -196,8 +198,8 @@ class Observer:
             self._coming, self._foreseen = [], {}
             return {}
         try:
-            rows = self._prepared(reading.sql, *(values[p] for p in reading.parameters))
-            found = {int(str(i)): json.loads(str(text)) for i, text in rows}
+            rows = self._prepared(reading.sql, *[values[p] for p in reading.parameters])
+            found = {int(str(i)): str(text) for i, text in rows}
         except psycopg.errors.IndeterminateDatatype as e:
             hint = f"{_line(e)}: give the variable a type, as in :'name'::text"
             raise UserSqlError(", ".join(reading.names), hint, sqlstate=e.sqlstate) from None
@@ -205,7 +207,11 @@ class Observer:
             raise LedgerLockedError(f"{', '.join(reading.names)}: a worker holds an exclusive lock") from None
         except psycopg.Error as e:
             raise self._refused(", ".join(reading.names), e) from None
-        return {name: tuple(found[i]) for i, name in enumerate(reading.names)}
+        known = self._known.setdefault(reading.sql, {})
+        for i, name in enumerate(reading.names):
+            if name not in known or known[name][0] != found[i]:
+                known[name] = found[i], tuple(json.loads(found[i]))
+        return {name: known[name][1] for name in reading.names}
 
     def foresee_locks(self, pids: Iterable[int]) -> None:
         """Ask for `locks` along with the next `read`: nobody will do anything between the two."""
