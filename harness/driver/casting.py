@@ -145,7 +145,7 @@ def _stands(process: WorkerProcess, plan: Plan, worker: Worker, conninfo: str) -
 def _may_change_roles(plan: Plan) -> bool:
     if any(_ROLES.search(sql) for _, sql in plan.setup):
         return True
-    return any(s.kind is StatementKind.DDL for w in plan.workers for s in w.statements)
+    return StatementKind.DDL in [s.kind for w in plan.workers for s in w.statements]
 
 
 def _beginning(plan: Plan, worker: Worker, process: WorkerProcess, conninfo: str, owned: bool) -> Message:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.dependence import WAIT
 from harness.driver.client import Client
-from harness.driver.levels import is_for_all, level_in, sets_level
+from harness.driver.levels import concerns_session, is_for_all, level_in, sets_level
 from harness.driver.plan import ANY_LEVEL, Points
 from harness.model import Effect, Footprint, Site, SiteKind, Statement, StatementKind
 
@@ -66,9 +66,10 @@ class Effects:
         if client.site is None:
             statement = client.statement
             session.surrounding.clear()
-            session.piece = self._from_statement(session, client, statement)
+            special = statement.kind is StatementKind.ROLLBACK or concerns_session(statement.sql)
+            session.piece = self._from_statement(session, client, statement, special)
             self._moved(client.name, session)
-            if statement.kind is StatementKind.ROLLBACK or _ROLLBACK_TO.match(statement.sql) is not None:
+            if special and (statement.kind is StatementKind.ROLLBACK or _ROLLBACK_TO.match(statement.sql) is not None):
                 self._lets_go(session)
             return
         session.piece = self._from_site(session, client, client.site)
@@ -160,15 +161,15 @@ class Effects:
             session = self._sessions[client.name] = _Session()
         return session
 
-    def _from_statement(self, session: _Session, client: Client, statement: Statement) -> Footprint:
+    def _from_statement(self, session: _Session, client: Client, statement: Statement, special: bool) -> Footprint:
         if statement.kind is StatementKind.BEGIN or not session.level:
             named = level_in(statement.sql) if statement.kind is StatementKind.BEGIN else None
             installed = self._points.isolation if self._points is not None else "serializable"
             session.level = named or self._defaults.get(client.name) or installed
             session.snapshot = False
-        if is_for_all(statement.sql):
+        if special and is_for_all(statement.sql):
             self._defaults[client.name] = level_in(statement.sql) or ""
-        elif level := sets_level(statement.sql):
+        elif special and (level := sets_level(statement.sql)):
             session.level = level
         if statement.kind in (StatementKind.BEGIN, StatementKind.ROLLBACK):
             return _NOTHING

@@ -27,6 +27,7 @@ SELECT coalesce(bool_and(waitstart < clock_timestamp() - make_interval(secs => $
   SELECT FROM pg_stat_get_activity(pid) WHERE wait_event_type = 'Lock')), true)
 FROM pg_locks WHERE pid = ANY($2::int[]) AND NOT granted
 """
+_DEADLOCKS = "SELECT pg_stat_get_db_deadlocks(oid) FROM pg_database WHERE datname = current_database()"
 _SESSION = "SELECT state, query_start::text FROM pg_stat_activity WHERE pid = %s"
 _LOCKS = """
 SELECT pid, locktype, coalesce(relation::regclass::text, '') AS relation, mode, granted
@@ -163,10 +164,11 @@ class Observer:
         return self._deadlocks - before
 
     def _count_deadlocks(self) -> int:
-        [(count,)] = self._ask(
-            "SELECT pg_stat_get_db_deadlocks(oid) FROM pg_database WHERE datname = current_database()"
-        )
-        return int(count)
+        try:
+            [(count,)] = self._executed(_DEADLOCKS, ())  # what was foreseen stays so: it is no answer to a `read`
+        except psycopg.Error as e:
+            raise DriverError(f"the server does not answer the observer: {_line(e)}") from None
+        return int(str(count))
 
     def cancel(self, pid: int) -> None:
         """Ask a backend to stop what it is doing."""
@@ -246,6 +248,9 @@ class Observer:
             if answers := self._in_one_go(questions):
                 self._foreseen = dict(zip(questions[1:], answers[1:], strict=True))
                 return answers[0]
+        return self._executed(query, parameters)
+
+    def _executed(self, query: str, parameters: Sequence[str]) -> list[tuple[str | None, ...]]:
         connection = self.connection.pgconn
         values = [p.encode() for p in parameters]
         with self._patience():

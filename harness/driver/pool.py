@@ -124,7 +124,7 @@ class WorkerProcess:
     @property
     def pending(self) -> bool:
         """A message can be taken without waiting."""
-        return bool(self._kept) or self.wire.pending
+        return self.wire.pending or bool(self._kept)
 
     def receive(self) -> Message | None:
         """The next message that is no late answer to `caught_up`; None when the process is dead."""

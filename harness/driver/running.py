@@ -250,7 +250,7 @@ class Running:
         """Let a worker begin its next step."""
         # Before it is sent: on a busy machine a step would look shorter than it is, and no deadlock would fit in.
         client.ask(next(self.asked), time.monotonic())
-        alone = not self.locks.orphans and not any(c.state is State.BLOCKED for c in self.clients)
+        alone = not self.locks.orphans and State.BLOCKED not in [c.state for c in self.clients]
         self.doors.open(client, ahead, alone=alone)
         if client.site is not None:
             self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
@@ -327,7 +327,7 @@ class Running:
         """Wait until every worker has answered, ended or is blocked behind another one. ``first``: seconds of silence
         before the first look whether it is."""
         deadline = time.monotonic() + STEP_BOUND_S
-        pause = min(first, SOON_S) if any(c.woken for c in self.clients) else first  # it may wait again already
+        pause = min(first, SOON_S) if True in [c.woken for c in self.clients] else first  # it may wait again already
         while True:
             running = [c for c in self.clients if c.state is State.RUNNING]
             if not running:
@@ -342,7 +342,11 @@ class Running:
                 found, _, _ = select.select([c.process.wire.sock for c in running], [], [], pause)
                 ready = [c for c in running if c.process.wire.sock in found]
             for client in ready:
-                self._take_answer(client)
+                try:
+                    self.answers.take(client)
+                except SessionLostError:  # it has ended since the last execution, which nobody could know
+                    self._begin_anew([client])
+                    client.process.send(client.process.first)
             if ready:
                 pause = FIRST_LOOK_S
             else:
@@ -371,14 +375,6 @@ class Running:
             self.doors.leave(client)
         self._renew(clients)
         self.locks.count_anew()
-
-    def _take_answer(self, client: Client) -> None:
-        try:
-            self.answers.take(client)
-        except SessionLostError:  # it has ended since the last execution, which nobody could know
-            first = client.process.first
-            self._begin_anew([client])
-            client.process.send(first)
 
     def _client(self, name: str) -> Client:
         for client in self.clients:

@@ -63,6 +63,8 @@ class Worker:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.conninfo = ""
+        self.sigterm = ""
+        """What SIGTERM does to the process: as it came when that is empty."""
         self.connection: abc.PGconn | None = None
         self.stopped_backend_may_exist = False
         self.gated = False
@@ -119,7 +121,9 @@ class Worker:
     def _begun(
         self, conninfo: str, role: str | None, wipe: bool, sigterm: str, owned: bool, gated: bool, telling: bool
     ) -> Message:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if sigterm == "exit" else signal.SIG_IGN)
+        if sigterm != self.sigterm:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if sigterm == "exit" else signal.SIG_IGN)
+            self.sigterm = sigterm
         self.stopped_backend_may_exist = owned
         if conninfo != self.conninfo:
             self._disconnect()
@@ -245,7 +249,8 @@ class Worker:
     def _reply(self, reply: Message) -> None:
         self._tell({**reply, **self.last_words} if "lost" in reply else reply)
         self.wire.flush()
-        self._answer_ping()
+        if self.asked:
+            self._answer_ping()
 
     def _timed(self, sql: str, opens: bool, setting: str, ms: int) -> Message:
         """Of what surrounds the statement nothing takes a snapshot, so its transaction is none the older for it."""
@@ -330,7 +335,8 @@ class Worker:
 
     def _read(self, c: abc.PGconn) -> None:
         while c.is_busy() and c.status == pq.ConnStatus.OK:
-            self._answer_ping()
+            if self.asked:
+                self._answer_ping()
             self._wait(c)
 
     def _end_copy(self, c: abc.PGconn, result: abc.PGresult) -> None:
@@ -349,7 +355,7 @@ class Worker:
             self._note_ping(c)
             return
         self.wire.flush()
-        control = self.wire.fileno()
+        control = self.wire.sock.fileno()
         ready, _, _ = select.select([c.socket, control], writing, [])
         if control in ready and not self.wire.sock.recv(1, socket.MSG_PEEK):
             self.leave()
