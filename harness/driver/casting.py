@@ -94,9 +94,10 @@ def _sessions(
     turns = []
     later, changing = set[WorkerProcess](), _may_change_roles(plan)
     for worker, process in zip(workers, processes, strict=True):
-        message = _beginning(plan, worker, process, conninfo, owned)
         if process.called:
             continue
+        process.begin_never()  # of an execution that came to nothing
+        message = _beginning(plan, worker, process, conninfo, owned)
         if _stands(process, plan, worker, conninfo) and not changing:
             later.add(process)
             process.begin_later(message | {"stands": [process.backend, process.turn]})
