@@ -12,6 +12,7 @@ from harness.model import Json, Ledger, Row
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?"
+_SHORTEST = len("2000-01-01 00:00:00")
 _NUMBERS = uuid.UUID(int=0)
 VOLATILE = re.compile(f"(?P<uuid>{_UUID})|(?P<time>{_TIME})")
 
@@ -39,7 +40,7 @@ class Canonical:
     def value(self, value: Json) -> Json:
         """``value`` with volatile parts renamed, to any depth."""
         if isinstance(value, str):
-            return VOLATILE.sub(self._name, value)
+            return VOLATILE.sub(self._name, value) if len(value) >= _SHORTEST else value
         if isinstance(value, dict):
             return {k: self.value(v) for k, v in value.items()}
         if isinstance(value, list | tuple):

@@ -26,6 +26,9 @@ _TOGETHER = 4
 _RETRYABLE = ("40001", "40P01", "55P03", "57014", "25P02")
 """Refusals that a serial run cannot show and that lose nothing: serialization, deadlock, NOWAIT, cancel, aborted."""
 
+_CONSTANTS = "constants"
+"""Where they are remembered: the same for all executions of a scenario."""
+
 Take = Mapping[str, tuple[Statement, ...]]
 Answers = Mapping[str, tuple[tuple[str, tuple[Row, ...]], ...]]
 
@@ -53,8 +56,8 @@ def _key(context: Context) -> str:
     stopped = [(e.worker, e.kind, e.answer, e.sqlstate) for e in history.events if e.kind in ends]
     left = (history.liveness.waiting, history.liveness.idle_in_transaction)
     closing = ranked(history.closing, context.probe.sequence_columns())
-    text = json.dumps(["serial", told, stopped, left, closing], default=str)
-    return str(Canonical(_constants(context)).value(text))
+    naming = Canonical(_constants(context))
+    return json.dumps(naming.value(["serial", told, stopped, left, closing]), default=str)
 
 
 def _compared(context: Context) -> tuple[CheckResult, CheckResult]:
@@ -317,9 +320,12 @@ def _key_of(row: Row) -> Any:
 
 
 def _constants(context: Context) -> frozenset[str]:
-    texts = [s.sql for w in context.scenario.workers for s in w.statements]
-    texts += [s.text for s in context.scenario.setup]
-    return frozenset(m[0] for text in texts for m in VOLATILE.finditer(text))
+    known: frozenset[str] | None = context.memory.get(_CONSTANTS)
+    if known is None:
+        texts = [s.sql for w in context.scenario.workers for s in w.statements]
+        texts += [s.text for s in context.scenario.setup]
+        known = context.memory[_CONSTANTS] = frozenset(m[0] for text in texts for m in VOLATILE.finditer(text))
+    return known
 
 
 def _or(values: Sequence[Any], word: str = " or ") -> str:

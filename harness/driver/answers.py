@@ -46,9 +46,11 @@ class Answers:
         reply = client.process.take()
         if reply is None:
             raise DriverError(f"worker process {client.process.pid} ({client.name}) died by itself")
-        goes_on(client, reply)
+        if "next" in reply:
+            goes_on(client, reply)
         self._take(client, reply)
-        note_end(client, reply, self._recorder)
+        if "end" in reply:
+            note_end(client, reply, self._recorder)
 
     def _take(self, client: Client, reply: Message) -> None:
         statement = client.statement
@@ -56,8 +58,9 @@ class Answers:
             return
         if "late" in reply:
             raise RewindError(f"{client.choice}: its timeout of {self._timers.ms} ms struck beside it")
-        self._waiting.note_woken(client)
-        if self._deadlocks.heard(client) or reply.get("sqlstate") == DEADLOCK_DETECTED:
+        if client.woken:
+            self._waiting.note_woken(client)
+        if (client.process.waits and self._deadlocks.heard(client)) or reply.get("sqlstate") == DEADLOCK_DETECTED:
             self._waiting.note_deadlock(client)
             self._deadlocks.tell(client, reply)
         client.process.waits.clear()
@@ -134,7 +137,9 @@ class Answers:
     def _suspect_deadlock(self, client: Client) -> None:
         """Its step is over; it took long enough to have been in a deadlock that its function has swallowed, or may have
         been in one that was seen without any wait."""
+        if client.deadlocked or not self._deadlocks.anybody_waits:
+            return
         took = time.monotonic() - client.asked_at
         possible = took > DEADLOCK_TIMEOUT_S or self._effects.queues(client)
-        if possible and not client.deadlocked and self._effects.touches(client):
+        if possible and self._effects.touches(client):
             self._deadlocks.suspect(client)

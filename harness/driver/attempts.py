@@ -7,8 +7,8 @@ from harness.model import Worker
 
 def is_last_of_attempt(worker: Worker, position: int) -> bool:
     """Whether the worker has nothing more to do once its statement at ``position`` has gone well."""
-    following = worker.statements[position + 1 : position + 2]
-    return not following or following[0].attempt != worker.statements[position].attempt
+    statements, following = worker.statements, position + 1
+    return following >= len(statements) or statements[following].attempt != statements[position].attempt
 
 
 def next_attempt(worker: Worker, position: int, sqlstate: str | None) -> int | None:

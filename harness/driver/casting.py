@@ -12,7 +12,7 @@ from harness.driver.plan import Plan, Watch
 from harness.driver.pool import WorkerPool, WorkerProcess
 from harness.driver.wire import Message
 from harness.errors import DriverError, UserSqlError
-from harness.model import Worker
+from harness.model import StatementKind, Worker
 
 _ROLES = re.compile(r"\b(role|user|group|owned)\b", re.IGNORECASE)
 """In a set-up: it may change what roles there are."""
@@ -21,13 +21,15 @@ _ROLES = re.compile(r"\b(role|user|group|owned)\b", re.IGNORECASE)
 def call_up(plan: Plan, pool: WorkerPool, conninfo: str, *, owned: bool) -> list[WorkerProcess]:
     """Let the workers begin whose sessions are there already, in the same role: they do so while the set-up runs. To be
     followed by `cast`, or by `send_away` when nothing comes of it. Raises `DriverError`."""
-    if any(_ROLES.search(sql) for _, sql in plan.setup):
+    if _may_change_roles(plan):
         return []
     called: list[WorkerProcess] = []
     try:
         for worker, process in zip(plan.workers, pool.take(len(plan.workers)), strict=True):
+            if _stands(process, plan, worker, conninfo):
+                continue  # it begins along with its first statement
             if process.backend and not process.dirty and process.session == (conninfo, worker.role):
-                process.send(_beginning(plan, worker, process, conninfo, owned))
+                process.send({"do": "begin", **_beginning(plan, worker, process, conninfo, owned)})
                 process.called = True
                 called.append(process)
     except BaseException:
@@ -90,35 +92,65 @@ def _sessions(
     owned: bool,
 ) -> list[int]:
     turns = []
+    later, changing = set[WorkerProcess](), _may_change_roles(plan)
     for worker, process in zip(workers, processes, strict=True):
-        if not process.called:
-            process.send(_beginning(plan, worker, process, conninfo, owned))
+        if process.called:
+            continue
+        process.begin_never()  # of an execution that came to nothing
+        message = _beginning(plan, worker, process, conninfo, owned)
+        if _stands(process, plan, worker, conninfo) and not changing:
+            later.add(process)
+            process.begin_later(message | {"stands": [process.backend, process.turn]})
+        else:
+            process.send({"do": "begin", **message})
     for process in processes:
         process.called = False
     for worker, process in zip(workers, processes, strict=True):
-        reply = process.receive() or {"lost": "the process died by itself"}
+        if process in later:
+            reply: Message = {"ready": process.backend, "turn": process.turn}
+        else:
+            reply = process.receive() or {"lost": "the process died by itself"}
         if "error" in reply and is_trouble(reply["sqlstate"]):
             raise DriverError(f"{worker.name} cannot begin: {reply['error']}")
         if "error" in reply:  # its role: unknown, or not ours to take
             raise UserSqlError(f"worker {worker.name}", reply["error"], sqlstate=reply["sqlstate"])
         if "ready" not in reply:
             raise DriverError(f"{worker.name} cannot begin: {reply['lost']}")
-        process.backend, process.session = reply["ready"], (conninfo, worker.role)
+        process.backend, process.session, process.turn = reply["ready"], (conninfo, worker.role), reply["turn"]
         if gatekeeper is not None and plan.points is not None:
             gatekeeper.hold(process.backend, reply["turn"] + 1)
         elif gatekeeper is not None:
             gatekeeper.open(process.backend)
         process.waits.clear()
         process.dirty = any(s.session_state for s in worker.statements)
+        process.kept = () if process.dirty else _kept(plan, worker, conninfo)
         turns.append(reply["turn"])
     if gatekeeper is not None:
         gatekeeper.settle()  # a worker that were quicker than the keys would run through all its gates
     return turns
 
 
+def _kept(plan: Plan, worker: Worker, conninfo: str) -> tuple[object, ...]:
+    """How a session begins that may stay as it stands; () where that must be seen: what is struck or watched, and
+    programs. One that passes its gates without telling is not known to stand anywhere."""
+    if plan.watch is not Watch.PLAIN or plan.timers or any(w.program for w in plan.workers):
+        return ()
+    return conninfo, worker.role, plan.points is not None
+
+
+def _stands(process: WorkerProcess, plan: Plan, worker: Worker, conninfo: str) -> bool:
+    """Whether a session is just as this plan wants it, so that nobody need wait for it to say so."""
+    return bool(process.backend and process.kept) and process.kept == _kept(plan, worker, conninfo)
+
+
+def _may_change_roles(plan: Plan) -> bool:
+    if any(_ROLES.search(sql) for _, sql in plan.setup):
+        return True
+    return StatementKind.DDL in [s.kind for w in plan.workers for s in w.statements]
+
+
 def _beginning(plan: Plan, worker: Worker, process: WorkerProcess, conninfo: str, owned: bool) -> Message:
     return {
-        "do": "begin",
         "conninfo": conninfo,
         "role": worker.role,
         "wipe": process.dirty,

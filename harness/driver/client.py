@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from harness.driver.attempts import is_last_of_attempt
@@ -65,10 +65,12 @@ class Client:
     """A fault found something to strike."""
     along: int = 0
     """So many of its next statements it has already been given, and sends them by itself."""
+    name: str = field(init=False)
+    _choice: Choice | None = field(init=False, default=None)
+    """That of the step which comes next, once somebody has asked for it."""
 
-    @property
-    def name(self) -> str:
-        return self.worker.name
+    def __post_init__(self) -> None:
+        self.name = self.worker.name
 
     @property
     def statement(self) -> Statement:
@@ -77,14 +79,18 @@ class Client:
 
     @property
     def can_act(self) -> bool:
+        if self.state is not State.READY and self.state is not State.PARKED:
+            return False
+        if not self.after:
+            return not self.worker.if_struck
         if self.worker.if_struck and not any(other.struck for other in self.after):
             return False
-        return self.state in (State.READY, State.PARKED) and all(other.over for other in self.after)
+        return all(other.over for other in self.after)
 
     @property
     def over(self) -> bool:
         """It does nothing more."""
-        return self.state in (State.ENDED, State.DEAD)
+        return self.state is State.ENDED or self.state is State.DEAD
 
     @property
     def in_flight(self) -> bool:
@@ -103,7 +109,9 @@ class Client:
 
     @property
     def choice(self) -> Choice:
-        return Choice(worker=self.name, step=self.step)
+        if self._choice is None:  # asked for at every turn, of every worker
+            self._choice = Choice(worker=self.name, step=self.step)
+        return self._choice
 
     def wake(self) -> None:
         """Its wait may be over: whether it is shows when it answers or waits again."""
@@ -115,7 +123,7 @@ class Client:
 
     def park(self, site: Site, turn: int) -> None:
         """It has reached a gate."""
-        self.site, self.turn, self.state = site, turn, State.PARKED
+        self.site, self.turn, self.state, self._choice = site, turn, State.PARKED, None
 
     def advance(self) -> None:
         """The current statement is over; with the last one of an attempt the worker has ended."""
@@ -126,13 +134,12 @@ class Client:
 
     def go_on(self, position: int) -> None:
         """The statement at ``position`` comes next."""
-        self.position, self.site, self.state = position, None, State.READY
+        self.position, self.site, self.state, self._choice = position, None, State.READY, None
 
     def end(self) -> None:
         """Nothing more will be sent."""
-        self.position = len(self.worker.statements)
-        self.site = None
-        self.state = State.ENDED
+        self.position, self.site, self.state = len(self.worker.statements), None, State.ENDED
+        self._choice = None
 
     def note_transaction(self, reply: Message) -> None:
         """Take over what the server says about the session's transaction."""

@@ -94,6 +94,11 @@ class Deadlocks:
             known = member.wanted if member.wanted is not None and member.wanted.ident == told.wanted.ident else None
             case.members[told.worker] = replace(member, wanted=known or told.wanted, holder=told.holder)
 
+    @property
+    def anybody_waits(self) -> bool:
+        """Else nobody's step can close a cycle."""
+        return State.BLOCKED in [c.state for c in self._clients]
+
     def suspect(self, client: Client) -> None:
         """The statement of ``client`` that is over now could have closed a cycle unseen. To be called before its end is
         noted."""

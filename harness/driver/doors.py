@@ -58,6 +58,11 @@ class Doors:
             self._gatekeeper.hold(client.backend, client.turn + 1 + MAX_STEPS)
             self._gatekeeper.settle()
 
+    def leave(self, client: Client) -> None:
+        """A worker's session is another one from now on."""
+        if self._gatekeeper is not None:
+            self._gatekeeper.open(client.backend)
+
     def brace(self, client: Client) -> None:
         """A worker that stands at a gate is about to be driven from it by something that its function may survive: it
         is to stop at the next one."""
@@ -81,5 +86,7 @@ class Doors:
 
     def runaway(self, client: Client) -> Client | None:
         """Another worker that runs on though it is the turn of ``client``: a promise was broken."""
-        others = (c for c in self._clients if c is not client)
-        return next((c for c in others if c.along or (c.state is State.PARKED and self.passing(c))), None)
+        for other in self._clients:
+            if other is not client and (other.along or (other.state is State.PARKED and self.passing(other))):
+                return other
+        return None

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from harness.dependence import WAIT
 from harness.driver.client import Client
-from harness.driver.levels import is_for_all, level_in, sets_level
+from harness.driver.levels import concerns_session, is_for_all, level_in, sets_level
 from harness.driver.plan import ANY_LEVEL, Points
-from harness.model import Effect, Footprint, Site, SiteKind, StatementKind
+from harness.model import Effect, Footprint, Site, SiteKind, Statement, StatementKind
 
 _ADVISORY = frozenset({"advisory"})
 _ROLLBACK_TO = re.compile(r"\s*(rollback|abort)\b.*\bto\b", re.I | re.S)
@@ -62,30 +62,30 @@ class Effects:
     def let_go(self, client: Client) -> None:
         """The chosen worker begins its step: its statement, or on from the gate that it stands at."""
         self._turn = _Turn()
-        session = self._sessions.setdefault(client.name, _Session())
-        statement = client.statement
-        if client.site is not None:
-            session.piece = self._from_site(session, client)
-        else:
+        session = self._session(client)
+        if client.site is None:
+            statement = client.statement
             session.surrounding.clear()
-            session.piece = self._from_statement(session, client)
+            special = statement.kind is StatementKind.ROLLBACK or concerns_session(statement.sql)
+            session.piece = self._from_statement(session, client, statement, special)
+            self._moved(client.name, session)
+            if special and (statement.kind is StatementKind.ROLLBACK or _ROLLBACK_TO.match(statement.sql) is not None):
+                self._lets_go(session)
+            return
+        session.piece = self._from_site(session, client, client.site)
         self._moved(client.name, session)
-        if client.site is not None and client.site.kind is SiteKind.COMMIT:
+        if client.site.kind is SiteKind.COMMIT:
             self._lets_go(session)
             self._turn.commits = self._turn.commits or session.level in _SERIALIZABLE
             session.touched, session.snapshot = session.piece, False
             self._takes_snapshot(session)  # the procedure goes on at once, up to its next gate
-        if client.site is None and (
-            statement.kind is StatementKind.ROLLBACK or _ROLLBACK_TO.match(statement.sql) is not None
-        ):
-            self._lets_go(session)
 
     def may_wait(self, client: Client, waiting: Sequence[Client]) -> bool:
         """Whether the step that ``client`` has begun could come to wait for one of these."""
         piece = self._sessions[client.name].piece
         for other in waiting:
             session = self._sessions[other.name]
-            held = session.touched | Footprint(writes=session.kept)
+            held = session.touched | Footprint(writes=session.kept) if session.kept else session.touched
             if piece.everything or held.everything:
                 return True
             if piece.writes & held.writes or piece.excludes & (held.reads | held.writes | held.excludes):
@@ -121,7 +121,7 @@ class Effects:
     def struck(self, client: Client) -> None:
         """A fault strikes the chosen worker, which may end by it."""
         self._turn = _Turn()
-        session = self._sessions.setdefault(client.name, _Session())
+        session = self._session(client)
         session.piece = _UNKNOWN
         self._moved(client.name, session)
         self._turn.ended_everything = True
@@ -155,16 +155,21 @@ class Effects:
 
     # ------------------------------------------------------------------------------------------------ internals
 
-    def _from_statement(self, session: _Session, client: Client) -> Footprint:
-        statement = client.statement
+    def _session(self, client: Client) -> _Session:
+        session = self._sessions.get(client.name)
+        if session is None:
+            session = self._sessions[client.name] = _Session()
+        return session
+
+    def _from_statement(self, session: _Session, client: Client, statement: Statement, special: bool) -> Footprint:
         if statement.kind is StatementKind.BEGIN or not session.level:
             named = level_in(statement.sql) if statement.kind is StatementKind.BEGIN else None
             installed = self._points.isolation if self._points is not None else "serializable"
             session.level = named or self._defaults.get(client.name) or installed
             session.snapshot = False
-        if is_for_all(statement.sql):
+        if special and is_for_all(statement.sql):
             self._defaults[client.name] = level_in(statement.sql) or ""
-        elif level := sets_level(statement.sql):
+        elif special and (level := sets_level(statement.sql)):
             session.level = level
         if statement.kind in (StatementKind.BEGIN, StatementKind.ROLLBACK):
             return _NOTHING
@@ -180,12 +185,12 @@ class Effects:
         if session.level != "read committed" and not session.snapshot:
             session.snapshot = self._turn.snapshot = True
 
-    def _from_site(self, session: _Session, client: Client) -> Footprint:
-        site = client.site
-        assert site is not None
+    def _from_site(self, session: _Session, client: Client, site: Site) -> Footprint:
         assert self._points is not None
         own = self._points.entry(client.name, client.statement.name)
-        piece = site.footprint | Footprint(writes=own.writes, excludes=own.excludes, everything=own.everything)
+        piece = site.footprint
+        if own.writes or own.excludes or own.everything:
+            piece = piece | Footprint(writes=own.writes, excludes=own.excludes, everything=own.everything)
         for name, outer in session.surrounding.items():
             if name != site.function:
                 piece = piece | outer.footprint
@@ -209,8 +214,8 @@ class Effects:
             self._turn.held = self._turn.held | session.touched
         if self._points is not None and self._points.may_undo and piece:
             self._lets_go(session)
-        # Whether it takes an advisory lock or lets one go cannot be told.
-        self._turn.ended |= piece.writes & _ADVISORY
+        if piece.writes:  # whether it takes an advisory lock or lets one go cannot be told
+            self._turn.ended |= piece.writes & _ADVISORY
 
     def _lets_go(self, session: _Session) -> None:
         """What the transaction has written or locked may be set free in this turn."""

@@ -14,6 +14,7 @@ from harness.model import StatementKind, Worker
 _LEVEL = re.compile(
     r"isolation(?:\s+level\b|\s*=|\s+to\b)\W*(serializable|repeatable\s+read|read\s+committed|read\s+uncommitted)", re.I
 )
+_CONCERNS = re.compile(r"\s*(set|reset|discard|rollback|abort)\b", re.I)
 _SETS = re.compile(r"\s*set\b", re.I)
 _FOR_ALL = re.compile(
     r"\s*(set\s+session\s+characteristics\b|(set|reset)\s+(session\s+)?default_transaction_isolation\b|"
@@ -58,6 +59,11 @@ def sets_level(sql: str) -> str | None:
     """The level that a SET names, whether for a transaction or for all that follow; None: it is no SET, or names
     none."""
     return level_in(sql) if _SETS.match(sql) else None
+
+
+def concerns_session(sql: str) -> bool:
+    """Whether a statement that is no BEGIN may be about levels, or roll back to a savepoint: few are."""
+    return _CONCERNS.match(sql) is not None
 
 
 def is_for_all(sql: str) -> bool:

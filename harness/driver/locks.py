@@ -33,8 +33,12 @@ class Locks:
 
     def renew(self) -> None:
         """The workers have other backends than before, and those of dead ones are gone."""
-        self._by_backend = {c.backend: c for c in self._clients}
+        self.count_anew()
         self.orphans.clear()
+
+    def count_anew(self) -> None:
+        """Workers have other backends than before."""
+        self._by_backend = {c.backend: c for c in self._clients}
 
     def waits(self) -> Waits:
         """Who waits for whom now, counting only our own workers."""
@@ -75,9 +79,10 @@ class Locks:
 
         They are asleep in their lock waits, and past their deadlock check, so nobody can need what they hold.
         """
-        waiting = sorted(self._waiting(), key=lambda c: c.asked)
+        waiting = self._waiting()
         if not self._owned or len(waiting) < 2:
             return []
+        waiting.sort(key=lambda c: c.asked)
         self.await_checks()
         frozen = [c for c in waiting[1:] if c is not acting]
         for client in frozen:

@@ -10,6 +10,8 @@ from functools import cache
 from harness.model import Json
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_UUID_LENGTH = 36
+_SEVERAL, _PLAIN = (list, tuple), {int, float, bool}
 
 
 @cache
@@ -42,10 +44,22 @@ class Names:
 
     def rename(self, value: Json) -> Json:
         """``value`` with every generated id, also inside longer texts, replaced by its name."""
+        if self._pattern is None:
+            return value
         if isinstance(value, str):
-            return self._pattern.sub(lambda m: self._back.get(m[0], m[0]), value) if self._pattern else value
-        if isinstance(value, list | tuple):
-            return [self.rename(v) for v in value]
+            if len(value) < _UUID_LENGTH and "~" not in value:  # most texts are too short for an id
+                return value
+            return self._pattern.sub(self._name, value)
         if isinstance(value, dict):
-            return {self.rename(k): self.rename(v) for k, v in value.items()}
+            return {
+                k if len(k) < _UUID_LENGTH and "~" not in k else self.rename(k): v
+                if v is None or v.__class__ in _PLAIN
+                else self.rename(v)
+                for k, v in value.items()
+            }
+        if isinstance(value, _SEVERAL):
+            return [self.rename(v) for v in value]
         return value
+
+    def _name(self, found: re.Match[str]) -> str:
+        return self._back.get(found[0], found[0])

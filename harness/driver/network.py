@@ -61,7 +61,7 @@ class Network:
     @property
     def choices(self) -> tuple[Choice, ...]:
         """An end for every black hole there is."""
-        return tuple(Choice(worker=hole.client.name, action=Action.HEAL) for hole in self._holes)
+        return tuple([Choice(worker=hole.client.name, action=Action.HEAL) for hole in self._holes])
 
     def concerns(self, client: Client, action: Action) -> bool:
         """Whether the fault is one of the wire, or strikes a worker that has given up."""

@@ -27,6 +27,7 @@ SELECT coalesce(bool_and(waitstart < clock_timestamp() - make_interval(secs => $
   SELECT FROM pg_stat_get_activity(pid) WHERE wait_event_type = 'Lock')), true)
 FROM pg_locks WHERE pid = ANY($2::int[]) AND NOT granted
 """
+_DEADLOCKS = "SELECT pg_stat_get_db_deadlocks(oid) FROM pg_database WHERE datname = current_database()"
 _SESSION = "SELECT state, query_start::text FROM pg_stat_activity WHERE pid = %s"
 _LOCKS = """
 SELECT pid, locktype, coalesce(relation::regclass::text, '') AS relation, mode, granted
@@ -107,6 +108,8 @@ class Observer:
             raise DriverError(f"cannot connect to the server: {str(e).strip().splitlines()[0]}") from None
         self._statements: dict[str, bytes] = {}
         self._prepared_so_far = 0
+        self._known: dict[str, dict[str, tuple[str, tuple[Row, ...]]]] = {}
+        """Per reading, and query of it, the last answer as text and as rows: most of it is the same the next time."""
         self._coming: list[_Question] = []
         self._foreseen: dict[_Question, list[tuple[str | None, ...]]] = {}
         self._deadlocks = self._count_deadlocks()
@@ -161,10 +164,11 @@ class Observer:
         return self._deadlocks - before
 
     def _count_deadlocks(self) -> int:
-        [(count,)] = self._ask(
-            "SELECT pg_stat_get_db_deadlocks(oid) FROM pg_database WHERE datname = current_database()"
-        )
-        return int(count)
+        try:
+            [(count,)] = self._executed(_DEADLOCKS, ())  # what was foreseen stays so: it is no answer to a `read`
+        except psycopg.Error as e:
+            raise DriverError(f"the server does not answer the observer: {_line(e)}") from None
+        return int(str(count))
 
     def cancel(self, pid: int) -> None:
         """Ask a backend to stop what it is doing."""
@@ -196,8 +200,8 @@ class Observer:
             self._coming, self._foreseen = [], {}
             return {}
         try:
-            rows = self._prepared(reading.sql, *(values[p] for p in reading.parameters))
-            found = {int(str(i)): json.loads(str(text)) for i, text in rows}
+            rows = self._prepared(reading.sql, *[values[p] for p in reading.parameters])
+            found = {int(str(i)): str(text) for i, text in rows}
         except psycopg.errors.IndeterminateDatatype as e:
             hint = f"{_line(e)}: give the variable a type, as in :'name'::text"
             raise UserSqlError(", ".join(reading.names), hint, sqlstate=e.sqlstate) from None
@@ -205,7 +209,11 @@ class Observer:
             raise LedgerLockedError(f"{', '.join(reading.names)}: a worker holds an exclusive lock") from None
         except psycopg.Error as e:
             raise self._refused(", ".join(reading.names), e) from None
-        return {name: tuple(found[i]) for i, name in enumerate(reading.names)}
+        known = self._known.setdefault(reading.sql, {})
+        for i, name in enumerate(reading.names):
+            if name not in known or known[name][0] != found[i]:
+                known[name] = found[i], tuple(json.loads(found[i]))
+        return {name: known[name][1] for name in reading.names}
 
     def foresee_locks(self, pids: Iterable[int]) -> None:
         """Ask for `locks` along with the next `read`: nobody will do anything between the two."""
@@ -240,6 +248,9 @@ class Observer:
             if answers := self._in_one_go(questions):
                 self._foreseen = dict(zip(questions[1:], answers[1:], strict=True))
                 return answers[0]
+        return self._executed(query, parameters)
+
+    def _executed(self, query: str, parameters: Sequence[str]) -> list[tuple[str | None, ...]]:
         connection = self.connection.pgconn
         values = [p.encode() for p in parameters]
         with self._patience():

@@ -25,6 +25,10 @@ _LEAVE_BOUND_S = 2.0
 _START = "import sys; sys.path[:] = sys.argv[2:]; from harness.driver.nursery import main; main(int(sys.argv[1]))"
 
 
+class SessionLostError(DriverError):
+    """A session has ended since the last execution, though nothing of what was done to it there could end it."""
+
+
 class WorkerProcess:
     """One worker process. ``pid`` is the operating system's, ``backend`` its server process's (0: not connected)."""
 
@@ -40,6 +44,14 @@ class WorkerProcess:
         """To what its session is connected, and the role in which it last began."""
         self.called = False
         """It has been told to begin, and the answer is still to come."""
+        self.turn = 0
+        """The number of the gate that its session reached last."""
+        self.kept: tuple[object, ...] = ()
+        """How its session began, when nothing but statements has befallen it since: then it stands as it is known to,
+        and need not be asked."""
+        self._beginning: Message | None = None
+        self.first: Message = {}
+        """What it was sent along with that."""
         self.dirty = False
         """Its session holds something that a statement left there."""
 
@@ -61,8 +73,21 @@ class WorkerProcess:
         reply, descriptors = borrowed
         return reply, [socket.socket(fileno=d) for d in descriptors]
 
+    def begin_later(self, message: Message) -> None:
+        """To be sent along with the first statement, or not at all: a message saved, and its answer. Should the session
+        not be the one that it is known to be, nothing is done, and who takes the answer meets `SessionLostError`."""
+        self._beginning = message
+
+    def begin_never(self) -> bool:
+        """Let that be; whether it was still to come."""
+        owed, self._beginning = self._beginning is not None, None
+        return owed
+
     def send(self, message: Message) -> None:
         try:
+            if self._beginning is not None:
+                self.first = message
+                message, self._beginning = {**message, "begin": self._beginning}, None
             self.wire.send(message)
         except TimeoutError:
             raise DriverError(f"worker process {self.pid} was silent for {REPLY_BOUND_S:.0f} s") from None
@@ -101,7 +126,7 @@ class WorkerProcess:
     @property
     def pending(self) -> bool:
         """A message can be taken without waiting."""
-        return bool(self._kept) or self.wire.pending
+        return self.wire.pending or bool(self._kept)
 
     def receive(self) -> Message | None:
         """The next message that is no late answer to `caught_up`; None when the process is dead."""
@@ -119,8 +144,13 @@ class WorkerProcess:
             raise DriverError(f"worker process {self.pid} was silent for {REPLY_BOUND_S:.0f} s") from None
         if message is None:
             self.alive = False
-        else:
-            self.waits += message.pop("waits", ())
+            return None
+        if "gate" in message:
+            self.turn = message["gate"]
+        if "waits" in message:
+            self.waits += message.pop("waits")
+        if "begun" in message:
+            raise SessionLostError(f"worker process {self.pid} has lost its session")
         return message
 
     def signal(self, number: signal.Signals) -> None:

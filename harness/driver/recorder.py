@@ -17,6 +17,7 @@ class Recorder:
         self.names = names
         self.turn = 0
         self.events: list[Event] = []
+        self._tables: dict[str, tuple[tuple[Row, ...], tuple[Row, ...]]] = {}
         self._begin = time.monotonic_ns()
 
     def note(
@@ -39,10 +40,10 @@ class Recorder:
                 turn=self.turn,
                 worker=worker,
                 step=step,
-                sql=rename(sql) if sql is not None else None,
-                answer=tuple(rename(row) for row in rows) if rows is not None else None,
+                sql=rename(sql),
+                answer=tuple([rename(row) for row in rows]) if rows is not None else None,
                 sqlstate=sqlstate,
-                message=rename(message) if message is not None else None,
+                message=rename(message),
                 blockers=tuple(blockers),
                 ledger=ledger,
                 at_us=(time.monotonic_ns() - self._begin) // 1000,
@@ -67,5 +68,9 @@ class Recorder:
         self.events[next(i for i, e in enumerate(self.events) if e is old)] = new
 
     def ledger(self, rows: Mapping[str, tuple[Row, ...]]) -> Ledger:
-        """Rows as read from the database → a ledger with names."""
-        return {table: tuple(self.names.rename(row) for row in found) for table, found in rows.items()}
+        """Rows as read from the database → a ledger with names. A table that gave the same object again as the last
+        time has not changed."""
+        for table, found in rows.items():
+            if table not in self._tables or self._tables[table][0] is not found:
+                self._tables[table] = found, tuple([self.names.rename(row) for row in found])
+        return {table: self._tables[table][1] for table in rows}

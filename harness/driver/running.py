@@ -28,7 +28,7 @@ from harness.driver.moments import Moments
 from harness.driver.network import Network
 from harness.driver.observer import LedgerLockedError, Observer
 from harness.driver.plan import Plan, Watch
-from harness.driver.pool import WorkerPool
+from harness.driver.pool import SessionLostError, WorkerPool
 from harness.driver.programs import begin_programs
 from harness.driver.recorder import Recorder
 from harness.driver.splice import Splicer
@@ -84,6 +84,7 @@ class Running:
         self.latest = self.opening
         self.clients = cast(plan, pool, conninfo, gatekeeper, owned=owned)
         begin_programs(plan, self.clients, self.recorder)
+        self.followed = tuple(dict.fromkeys(other for c in self.clients for other in c.after))
         self.doors = Doors(gatekeeper, plan.points, self.clients)
         self.effects = Effects(plan.points, len(plan.workers))
         told = owned and plan.watch is Watch.TOLD
@@ -107,6 +108,7 @@ class Running:
             self.held.forget()
             recast(plan, clients, conninfo, gatekeeper, owned=owned)
 
+        self._renew = renew
         self.crashes = Crashes(
             crash, self.recorder, self.locks, self.effects, self.clients, observer, gatekeeper, renew
         )  # fmt: skip
@@ -131,9 +133,11 @@ class Running:
         self.timers.foresee(arms_of(strategy))
         # Who is watched closely stops at every gate: a backend that has run ahead holds what its turns do not tell.
         watched = self.holdings is not None or self.on_turn is not None
+        if watched:
+            self._begin_now()
         for turn in range(MAX_STEPS):
             holes = self.network.choices
-            enabled = (*(c.choice for c in self.clients if c.can_act), *holes)
+            enabled = (*[c.choice for c in self.clients if c.can_act], *holes)
             # No session outlives its execution: what is in a black hole when nobody chooses any more comes out of it.
             choice = strategy.choose(enabled) or next(iter(holes), None)
             if choice is None:
@@ -141,7 +145,7 @@ class Running:
             self.recorder.turn = turn
             self.committed = False
             client = self._client(choice.worker)
-            over = [c for c in self.clients if c.over]
+            unfinished = [c for c in self.followed if not c.over]
             ahead = 0 if watched else strategy.ahead()
             try:
                 self._take(client, choice, ahead)
@@ -149,9 +153,8 @@ class Running:
             except RewindError as e:
                 e.taken = (*self.decisions, Decision(choice=choice, enabled=enabled))
                 raise
-            for held in self.clients:
-                if any(other.over and other not in over for other in held.after):
-                    self.effects.admitted(held)
+            if unfinished:
+                self._admit([c for c in unfinished if c.over])
             blocked = client.state is State.BLOCKED
             self.decisions.append(Decision(choice=choice, enabled=enabled, blocked=blocked))
             strategy.observe(self.effects.turn())
@@ -167,6 +170,7 @@ class Running:
 
     def run_free(self, seed: int) -> Execution:
         """All workers at once, each sending its next statement as soon as it has an answer; who waits is not seen."""
+        self._begin_now()
         for client in [c for c in self.clients if c.can_act]:
             self.effects.let_go(client)
             self._act(client, Action.RUN, 0)
@@ -191,23 +195,26 @@ class Running:
     def _take(self, client: Client, choice: Choice, ahead: int) -> None:
         if client.state is State.DEAD:
             raise DriverError(f"{choice}: {client.name} is dead")
-        if not client.can_act and not choice.action.strikes:
+        if not client.can_act and not (choice.action is not Action.RUN and choice.action.strikes):
             state = "waits" if client.state is State.BLOCKED else "has ended" if client.over else "may not begin yet"
             raise DriverError(f"{choice}: {client.name} {state}")
         if (other := self.doors.runaway(client)) is not None:
             raise DriverError(f"{choice}: {other.name} was promised to go on, and has")
-        may_wait = choice.action in (Action.LOSE, Action.LOST_ACK, Action.HEAL, Action.LOCK_TIMEOUT)
-        if choice.action is Action.RUN:
+        runs = choice.action is Action.RUN
+        everybody = [*self.clients, *self.locks.orphans]
+        if runs:
             self.effects.let_go(client)
-            blocked = [c for c in (*self.clients, *self.locks.orphans) if c.state in (State.BLOCKED, State.DEAD)]
-            may_wait = self.effects.may_wait(client, blocked)
+            blocked = [c for c in everybody if c.state is State.BLOCKED or c.state is State.DEAD]
+            may_wait = bool(blocked) and self.effects.may_wait(client, blocked)
+        else:
+            may_wait = choice.action in (Action.LOSE, Action.LOST_ACK, Action.HEAL, Action.LOCK_TIMEOUT)
         if may_wait:
             self.locks.await_checks()
-        frozen = [] if choice.action.crashes else self.locks.freeze(client)  # stopped, they could not end
+        frozen = [] if not runs and choice.action.crashes else self.locks.freeze(client)  # stopped, they could not end
         try:
             self._act(client, choice.action, ahead)
             others = [c for c in (*self.clients, *self.locks.orphans) if c is not client and c.begun]
-            expects = choice.action is Action.RUN and not client.process.pending
+            expects = runs and not client.process.pending
             first = self.looks.first(client, others, self.effects) if expects else FIRST_LOOK_S
             self._settle(frozen, first)
             if client.state is State.BLOCKED:
@@ -226,6 +233,9 @@ class Running:
         if action is Action.RUN:
             self._send(client, ahead)
             return
+        self._begin_now()
+        for struck in self.clients:
+            struck.process.kept = ()  # whatever becomes of their sessions
         self.committed = True
         self.effects.struck(client)
         if action.crashes:
@@ -240,7 +250,7 @@ class Running:
         """Let a worker begin its next step."""
         # Before it is sent: on a busy machine a step would look shorter than it is, and no deadlock would fit in.
         client.ask(next(self.asked), time.monotonic())
-        alone = not self.locks.orphans and all(c.state is not State.BLOCKED for c in self.clients)
+        alone = not self.locks.orphans and State.BLOCKED not in [c.state for c in self.clients]
         self.doors.open(client, ahead, alone=alone)
         if client.site is not None:
             self.recorder.note(EventKind.STEP, client.name, client.site.id, sql=client.site.text)
@@ -294,8 +304,11 @@ class Running:
 
     def _clean_up(self, waiting: Sequence[Client], holders: set[str]) -> None:
         """Let go of everything, so that the next execution can begin; what was left is in the history already."""
+        for client in self.clients:
+            client.process.begin_never()
         parked = [c for c in self.clients if c.state is State.PARKED]
         for client in (*waiting, *parked):
+            client.process.kept = ()
             self.observer.cancel(client.backend)
             while "gate" in (client.process.receive() or {}):
                 pass  # it passed one more before it was told
@@ -303,6 +316,7 @@ class Running:
             if client.state is not State.DEAD and (client.in_transaction or client in (*waiting, *parked)):
                 client.process.ask({"do": "run", "sql": "ROLLBACK"})
             if client.state is not State.DEAD and client.name in holders:  # advisory locks outlive transactions
+                client.process.kept = ()
                 client.process.ask({"do": "wipe"})
         for orphan in self.locks.orphans:
             self.observer.terminate(orphan.backend)
@@ -313,7 +327,7 @@ class Running:
         """Wait until every worker has answered, ended or is blocked behind another one. ``first``: seconds of silence
         before the first look whether it is."""
         deadline = time.monotonic() + STEP_BOUND_S
-        pause = min(first, SOON_S) if any(c.woken for c in self.clients) else first  # it may wait again already
+        pause = min(first, SOON_S) if True in [c.woken for c in self.clients] else first  # it may wait again already
         while True:
             running = [c for c in self.clients if c.state is State.RUNNING]
             if not running:
@@ -325,10 +339,14 @@ class Running:
             # step's own. It is read when `_wake` gets to it, so that the history does not depend on who was faster.
             ready = [c for c in running if c.process.pending]
             if not ready:
-                found, _, _ = select.select([c.process.wire for c in running], [], [], pause)
-                ready = [c for c in running if c.process.wire in found]
+                found, _, _ = select.select([c.process.wire.sock for c in running], [], [], pause)
+                ready = [c for c in running if c.process.wire.sock in found]
             for client in ready:
-                self.answers.take(client)
+                try:
+                    self.answers.take(client)
+                except SessionLostError:  # it has ended since the last execution, which nobody could know
+                    self._begin_anew([client])
+                    client.process.send(client.process.first)
             if ready:
                 pause = FIRST_LOOK_S
             else:
@@ -345,11 +363,31 @@ class Running:
     def _note_commit(self) -> None:
         self.committed = True
 
+    def _begin_now(self) -> None:
+        """Nobody's session is to be made ready by the way: something else than statements comes."""
+        if owing := [c for c in self.clients if c.process.begin_never()]:
+            self._begin_anew(owing)
+
+    def _begin_anew(self, clients: Sequence[Client]) -> None:
+        """Of these nobody has sent anything, and their sessions may be others than they are known to be."""
+        for client in clients:
+            client.process.kept = ()
+            self.doors.leave(client)
+        self._renew(clients)
+        self.locks.count_anew()
+
     def _client(self, name: str) -> Client:
-        found = next((c for c in self.clients if c.name == name), None)
-        if found is None:  # made smaller, an execution may have lost the worker whom a fault is to strike
-            raise DriverError(f"there is no worker {name}")
-        return found
+        for client in self.clients:
+            if client.name == name:
+                return client
+        # Made smaller, an execution may have lost the worker whom a fault is to strike.
+        raise DriverError(f"there is no worker {name}")
+
+    def _admit(self, ended: Sequence[Client]) -> None:
+        """These have ended in this turn: whoever had to wait for one of them counts as moved."""
+        for held in self.clients:
+            if any(other in ended for other in held.after):
+                self.effects.admitted(held)
 
     def _read_ledger(self) -> Ledger:
         return self.recorder.ledger(self.observer.read(self.plan.state, self.plan.names.values))

@@ -107,6 +107,8 @@ class Timers:
 
     def check(self) -> None:
         """To be called after every turn. Raises `RewindError` when a timer may have fired that was not to."""
+        if not self._running:
+            return
         now = time.monotonic()
         for client, timer in list(self._running.items()):
             if now - timer.since >= self.ms / 1000:

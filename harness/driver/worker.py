@@ -63,6 +63,8 @@ class Worker:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.conninfo = ""
+        self.sigterm = ""
+        """What SIGTERM does to the process: as it came when that is empty."""
         self.connection: abc.PGconn | None = None
         self.stopped_backend_may_exist = False
         self.gated = False
@@ -87,7 +89,12 @@ class Worker:
         """Of the statements that came along with the last one no more are to be sent."""
 
     def told(self, message: Message) -> None:
-        """Do what the controller says."""
+        """Do what the controller says; ``begin``: and that before. Where the session does not stand as the controller
+        takes for granted, that is told, and nothing more is done."""
+        begin = message.pop("begin", None)
+        if begin is not None and not self._begun_as_known(begin):
+            self.wire.send({"begun": False})
+            return
         getattr(self, "do_" + message.pop("do"))(**message)
 
     def do_begin(
@@ -102,7 +109,21 @@ class Worker:
     ) -> None:
         """Make the session as new; ``wipe``: also what earlier statements left in it; ``gated``: tell the controller of
         every gate that is reached (it holds the key that the session then waits for); ``telling``: and of waits."""
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if sigterm == "exit" else signal.SIG_IGN)
+        self.wire.send({**self._begun(conninfo, role, wipe, sigterm, owned, gated, telling), "turn": self.turn})
+
+    def _begun_as_known(self, begin: Message) -> bool:
+        """Make the session as new, and see whether its backend, and the gate that it reached last, are those that the
+        controller ``stands`` by."""
+        backend, turn = begin.pop("stands")
+        reply = self._begun(**begin)
+        return reply.get("ready") == backend and (self.turn == turn or not self.gated)
+
+    def _begun(
+        self, conninfo: str, role: str | None, wipe: bool, sigterm: str, owned: bool, gated: bool, telling: bool
+    ) -> Message:
+        if sigterm != self.sigterm:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if sigterm == "exit" else signal.SIG_IGN)
+            self.sigterm = sigterm
         self.stopped_backend_may_exist = owned
         if conninfo != self.conninfo:
             self._disconnect()
@@ -114,7 +135,7 @@ class Worker:
             self._disconnect()
             reply = self._begin(conninfo, role, wipe, gated, telling)
         self.gated = gated
-        self.wire.send({**reply, "turn": self.turn})
+        return reply
 
     def do_run(self, sql: str, then: Sequence[str] = ()) -> None:
         """Send one statement and report its result; before that, every gate that it reaches. ``then``: the next ones to
@@ -228,7 +249,8 @@ class Worker:
     def _reply(self, reply: Message) -> None:
         self._tell({**reply, **self.last_words} if "lost" in reply else reply)
         self.wire.flush()
-        self._answer_ping()
+        if self.asked:
+            self._answer_ping()
 
     def _timed(self, sql: str, opens: bool, setting: str, ms: int) -> Message:
         """Of what surrounds the statement nothing takes a snapshot, so its transaction is none the older for it."""
@@ -313,7 +335,8 @@ class Worker:
 
     def _read(self, c: abc.PGconn) -> None:
         while c.is_busy() and c.status == pq.ConnStatus.OK:
-            self._answer_ping()
+            if self.asked:
+                self._answer_ping()
             self._wait(c)
 
     def _end_copy(self, c: abc.PGconn, result: abc.PGresult) -> None:
@@ -332,7 +355,7 @@ class Worker:
             self._note_ping(c)
             return
         self.wire.flush()
-        control = self.wire.fileno()
+        control = self.wire.sock.fileno()
         ready, _, _ = select.select([c.socket, control], writing, [])
         if control in ready and not self.wire.sock.recv(1, socket.MSG_PEEK):
             self.leave()

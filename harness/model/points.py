@@ -19,8 +19,10 @@ class Footprint:
     everything: bool = False
 
     def __or__(self, other: Footprint) -> Footprint:
-        if not other or other is self:  # mostly, and several times a turn
+        if other is self or not other:  # mostly, and several times a turn
             return self
+        if not self:
+            return other
         return Footprint(
             reads=self.reads | other.reads,
             writes=self.writes | other.writes,
