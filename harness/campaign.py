@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -31,7 +32,7 @@ from harness.model import (
 )
 from harness.nearest import with_nearest
 from harness.saving import save_counterexample, save_history, save_passing
-from harness.sharding.foresight import Foresight
+from harness.sharding.foresight import Foresight, OverError
 from harness.sharding.judged import Judged, judged
 from harness.sharding.work import Play, Shards
 from harness.stage import Stage, Stages
@@ -154,23 +155,28 @@ class _Campaign:
             strategy = make(name, seed=self.options.seed, limit=limit, workers=workers)
             self.tally.opaque = stage.opaque
             self.tally.labels = {site.id: site.label for site in stage.sites}
-        foresight = self._foresight(strategy, stage)
         over = False
         done = 0
-        while not over and done < limit:
-            ahead = foresight if done >= ALONE else None
-            if ahead is not None:
-                ahead.look(limit - done, passing=self.tally.passing is None)
-            if not strategy.start():
-                break
-            if self.options.out_of_time:
-                self.tally.out_of_time = over = True
-                break
-            over = self._execution(index, interleaving, strategy, stage, ahead)
-            done += 1
-            self.tally.orders += isinstance(interleaving, Order)
-        if foresight is not None:
-            foresight.close()
+        with ExitStack() as last:
+            foresight = self._foresight(strategy, stage)
+            if foresight is not None:
+                last.callback(foresight.close)
+            while not over and done < limit:
+                ahead = foresight if done >= ALONE else None
+                if ahead is not None:
+                    ahead.look(limit - done, passing=self.tally.passing is None)
+                if not strategy.start():
+                    break
+                if self.options.out_of_time:
+                    self.tally.out_of_time = over = True
+                    break
+                try:
+                    over = self._execution(index, interleaving, strategy, stage, ahead)
+                except OverError:
+                    self.tally.out_of_time = over = True
+                    break
+                done += 1
+                self.tally.orders += isinstance(interleaving, Order)
         if isinstance(interleaving, Search):
             exhausted = not over and (strategy.exhausted or (done == limit and not strategy.start()))
             self.tally.searches.append(
@@ -193,16 +199,12 @@ class _Campaign:
             return None
         if not isinstance(strategy, Foreseeing):
             return None
-        return Foresight(strategy, self.options.shards, self._play(stage))
+        return Foresight(strategy, self.options.shards, self._play(stage), lambda: self.options.out_of_time)
 
     def _play(self, stage: Stage) -> Play:
         level = self.stages.isolation
-        return Play(
-            scenario=self.scenario,
-            inside=stage.inside,
-            isolation=LEVELS[level] if level else None,
-            seed=self.options.seed,
-        )
+        isolation = LEVELS[level] if level else None
+        return Play.of(self.scenario, inside=stage.inside, isolation=isolation, seed=self.options.seed)
 
     def _limit(self, interleaving: Order | Search) -> int:
         """The most executions of it."""

@@ -101,7 +101,7 @@ def measure(batches: int, schedules: int, rounds: int) -> Part:
     scenario = load_scenario(shipped("scenarios") / "double_workers.yaml")
     with Host(Place()) as host:
         shards = Replayed(host)
-        play = Play(scenario=scenario, inside=True, isolation=None, seed=0)
+        play = Play.of(scenario, inside=True, isolation=None, seed=0)
         campaign(shards, play, BATCH * batches)
         shards.known_only = True
         cost = min(campaign(shards, play, BATCH * batches) for _ in range(5)) / (BATCH * batches)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from harness.targets import Target
 
 
-def refuse_elsewhere(cluster: str | None, target: str) -> None:
-    """Raise `UsageError` for a cluster beside another target than the embedded one."""
+def refuse_elsewhere(cluster: str | None, target: str, pg_bin: Path | None) -> None:
+    """Raise `UsageError` for a cluster beside another target than the embedded one, or other programs for that."""
     if cluster is not None and target != "embedded":
         raise UsageError("--cluster goes with --target embedded only: each of its workers has such a server of its own")
+    if cluster is not None and pg_bin is not None:
+        raise UsageError("--cluster goes without --pg-bin: its workers have the programs of their own package")
 
 
 @contextmanager

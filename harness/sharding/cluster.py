@@ -8,6 +8,7 @@ be as closed to strangers as a shell (see Dask's own pages on TLS).
 
 from __future__ import annotations
 
+import re
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 """In place of an address: a cluster on this machine, for trying."""
-SCHEMES = ("tcp://", "tls://")
+_ADDRESS = re.compile(r"(tcp|tls)://[^/]+:[0-9]+")
 CONNECT_BOUND_S = 10.0
 IDLE_S = 60.0
-RETRIES = 2
 _LEAVE_BOUND_S = 30.0
 
 
@@ -33,8 +33,8 @@ class ClusterShards:
     `UsageError` when there is no such cluster, or its workers cannot do what is asked."""
 
     def __init__(self, address: str, place: Place, jobs: int) -> None:
-        if address != LOCAL and not address.startswith(SCHEMES):
-            raise UsageError(f"--cluster {address!r}: give {' or '.join(f'{s}HOST:PORT' for s in SCHEMES)}, or {LOCAL}")
+        if address != LOCAL and not _ADDRESS.fullmatch(address):
+            raise UsageError(f"--cluster {address!r}: give tcp://HOST:PORT or tls://HOST:PORT, or {LOCAL}")
         try:
             import distributed
         except ImportError:
@@ -47,9 +47,13 @@ class ClusterShards:
             self._cluster = distributed.LocalCluster(
                 n_workers=jobs, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
             )
+        if address.startswith("tls") and distributed.Security().get_connection_args("client")["ssl_context"] is None:
+            raise UsageError(f"--cluster {address}: Dask's configuration names no certificates (distributed.comm.tls)")
         try:
             self._client = distributed.Client(self._cluster or address, timeout=CONNECT_BOUND_S, set_as_default=False)
         except (OSError, ValueError) as error:
+            if self._cluster is not None:
+                self._cluster.close(timeout=_LEAVE_BOUND_S)
             raise UsageError(f"--cluster {address}: no scheduler answers there ({error})") from None
         try:
             self._workers = self._require_fit(address)
@@ -57,13 +61,13 @@ class ClusterShards:
             self._hang_up()
             raise
         self.width = len(self._workers)
-        self._executor = self._client.get_executor(pure=False, retries=RETRIES)
+        self._executor = self._client.get_executor(pure=False)
 
     def submit(self, batch: Batch) -> Future[list[Recorded]]:
         asked: Future[list[Recorded]] = self._executor.submit(execute, self._place, batch)
         told: Future[list[Recorded]] = Future()
-        told.set_running_or_notify_cancel()
         asked.add_done_callback(lambda done: _pass_on(done, told))
+        told.add_done_callback(lambda done: done.cancelled() and asked.cancel())
         return told
 
     def close(self) -> None:
@@ -104,6 +108,8 @@ class ClusterShards:
 
 
 def _pass_on(done: Future[list[Recorded]], told: Future[list[Recorded]]) -> None:
+    if not told.set_running_or_notify_cancel():
+        return
     if done.cancelled():
         told.set_exception(DriverError("the campaign is over"))
     elif (error := done.exception()) is None:

@@ -8,10 +8,10 @@ number of shards, and with none.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from concurrent.futures import Future
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, wait
 
-from harness.errors import DriverError
+from harness.errors import DriverError, HarnessError
 from harness.model import Decision
 from harness.sharding.judged import Judged
 from harness.sharding.work import Batch, Play, Recorded, Shards
@@ -26,14 +26,26 @@ FIRST = 6
 BATCHES = 3
 """Per shard: one in work, others on the way."""
 
+FAILURES = 3
+"""So many batches in a row may fail, and are executed here; with the next one that is an error."""
+LISTEN_S = 0.2
+
+
+class OverError(Exception):
+    """The campaign is to end before the shard has answered."""
+
 
 class Foresight:
-    """``taken``, ``missed``: executions that shards had done, and that they had not, since `look` was first called."""
+    """``taken``, ``missed``: executions that shards had done, and that they had not, since `look` was first called.
+    ``over``: whether the campaign is to end, however long a shard takes."""
 
-    def __init__(self, strategy: Foreseeing, shards: Shards, play: Play) -> None:
-        self._strategy, self._shards, self._play = strategy, shards, play
+    def __init__(
+        self, strategy: Foreseeing, shards: Shards, play: Play, over: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._strategy, self._shards, self._play, self._over = strategy, shards, play, over
         self._futures: dict[Hashable, tuple[Future[list[Recorded]], int]] = {}
         self._head: Hashable | None = None
+        self._failed: list[Future[list[Recorded]]] = []
         self.taken = self.missed = 0
 
     def look(self, left: int, *, passing: bool) -> None:
@@ -57,13 +69,12 @@ class Foresight:
 
     def take(self, strategy: Strategy) -> tuple[Judged | None, Strategy]:
         """The execution that ``strategy`` (the one that is foreseen, perhaps by another name) has just started, if a
-        shard has done it; else with what to execute it here."""
-        ahead = self._futures.pop(self._head, None)
-        if ahead is None:
+        shard has done it; else with what to execute it here. Raises `OverError`, and a `HarnessError` when shards fail
+        time after time."""
+        recorded = self._recorded()
+        if recorded is None:
             self.missed += 1
             return None, strategy
-        future, index = ahead
-        recorded = future.result()[index]
         taken: list[Decision] = []
         for decision, effect in zip(recorded.judged.decisions, recorded.effects, strict=True):
             choice = strategy.choose(decision.enabled)
@@ -77,6 +88,26 @@ class Foresight:
         strategy.choose(())
         self.taken += 1
         return recorded.judged, strategy
+
+    def _recorded(self) -> Recorded | None:
+        """What a shard has done of it. One that failed may have met what nobody is going to ask for: what is wrong with
+        this execution shows when it is done here."""
+        if (ahead := self._futures.pop(self._head, None)) is None:
+            return None
+        future, index = ahead
+        while not wait([future], LISTEN_S).done:
+            if self._over():
+                raise OverError
+        try:
+            done = future.result()
+        except HarnessError:
+            if future not in self._failed:
+                self._failed.append(future)
+            if len(self._failed) > FAILURES:
+                raise
+            return None
+        self._failed.clear()
+        return done[index] if index < len(done) else None
 
     def close(self) -> None:
         """Nobody wants any more of it."""

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from harness.db import answering
 from harness.driver.pool import WorkerPool
-from harness.errors import TargetError
+from harness.errors import HarnessError, TargetError
 from harness.model import Choice, Decision, Effect
 from harness.sharding.judged import judged
 from harness.sharding.work import Batch, Place, Play, Recorded
@@ -41,16 +41,22 @@ class Host:
             raise
 
     def execute(self, batch: Batch) -> list[Recorded]:
-        """Execute by every guide, in order."""
+        """Execute by every guide, in order; fewer than there are when one fails that is not the first."""
         same = _Same()
-        found = []
+        found: list[Recorded] = []
         with answering():
             stage = self._on_stage(batch.play)
             for guide in batch.guides:
                 strategy = _Watched(guide.strategy())
                 strategy.start()
-                execution = stage.execute(strategy, stage.next_number(), seed=batch.play.seed)
-                one = judged(stage.context(execution, None), stage)
+                try:
+                    execution = stage.execute(strategy, stage.next_number(), seed=batch.play.seed)
+                    one = judged(stage.context(execution, None), stage)
+                except HarnessError:
+                    if not found:
+                        raise
+                    self._leave_stage()
+                    break
                 wanted = one.violated or (batch.passing and one.overlapped)
                 found.append(
                     Recorded(
@@ -66,8 +72,10 @@ class Host:
         return found
 
     def close(self) -> None:
-        self._leave_stage()
-        self._last.close()
+        try:
+            self._leave_stage()
+        finally:
+            self._last.close()
 
     def __enter__(self) -> Self:
         return self

@@ -46,13 +46,16 @@ class LocalShards:
     def submit(self, batch: Batch) -> Future[list[Recorded]]:
         future: Future[list[Recorded]] = Future()
         self._tasks.put((batch, future))
-        if len(self._threads) < self.width:
-            self._threads.append(threading.Thread(target=self._serve, name="shard", daemon=True))
-            self._threads[-1].start()
+        with self._lock:
+            if len(self._threads) < self.width:
+                self._threads.append(threading.Thread(target=self._serve, name="shard", daemon=True))
+                self._threads[-1].start()
         return future
 
     def close(self) -> None:
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            processes = list(self._processes.values())
         with contextlib.suppress(queue.Empty):
             while True:
                 task = self._tasks.get_nowait()
@@ -60,8 +63,6 @@ class LocalShards:
                     task[1].cancel()
         for _ in self._threads:
             self._tasks.put(None)
-        with self._lock:
-            processes = list(self._processes.values())
         for process in processes:
             process.hang_up()
         for thread in self._threads:
@@ -98,6 +99,10 @@ class LocalShards:
                 if self._closed:
                     break
                 continue
+            except BaseException:
+                process.hang_up()
+                self._ended(process)
+                raise
             if isinstance(answer, str):
                 self._ended(process)
                 raise DriverError(f"in a shard: {answer}")
@@ -111,6 +116,8 @@ class LocalShards:
             raise DriverError(f"no process can be made for a shard: {error.strerror or error}") from None
         with self._lock:
             self._processes[process.pid] = process
+            if self._closed:
+                process.hang_up()
         return process
 
     def _lost(self, process: _Process) -> None:
@@ -119,9 +126,11 @@ class LocalShards:
         self._ended(process)
 
     def _ended(self, process: _Process) -> None:
-        process.wait()
+        tidied = process.wait()
         with self._lock:
             del self._processes[process.pid]
+            if not tidied and process.pid not in self.died:
+                self.died.append(process.pid)
 
 
 class _Process:
@@ -149,10 +158,13 @@ class _Process:
         """Whatever it is at."""
         self._popen.send_signal(signal.SIGTERM)
 
-    def wait(self) -> None:
+    def wait(self) -> bool:
+        """Until it is gone; whether it went by itself."""
         self._connection.close()
         try:
             self._popen.wait(_LEAVE_BOUND_S)
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.wait()
+            return False
+        return True

@@ -7,6 +7,7 @@ import sys
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
+from harness.db import answering
 from harness.errors import HarnessError
 from harness.sharding.host import Host
 from harness.sharding.work import Batch, Place
@@ -21,7 +22,7 @@ def main(fd: int) -> NoReturn:
     try:
         place = connection.recv()
         assert isinstance(place, Place)
-        with Host(place) as host:
+        with _opened(place) as host:
             while True:
                 batch = connection.recv()
                 assert isinstance(batch, Batch)
@@ -31,6 +32,12 @@ def main(fd: int) -> NoReturn:
     except (EOFError, OSError):
         pass  # the campaign is over, or its process dead
     sys.exit(0)
+
+
+def _opened(place: Place) -> Host:
+    """Raises a `HarnessError` also for what the system refuses."""
+    with answering():
+        return Host(place)
 
 
 def _say(connection: Connection[object, object], trouble: str) -> None:

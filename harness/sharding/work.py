@@ -7,9 +7,8 @@ import pickle
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from harness.model import Effect, Scenario
 from harness.sharding.judged import Judged
@@ -27,7 +26,7 @@ class Place:
     server_version: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
     """What is executed. ``isolation``: as `harness.stage.Stage` has it."""
 
@@ -35,11 +34,13 @@ class Play:
     inside: bool
     isolation: str | None
     seed: int
+    digest: str
 
-    @cached_property
-    def digest(self) -> str:
-        """Two plays that have the same are the same."""
-        return hashlib.sha256(pickle.dumps((self.scenario, self.inside, self.isolation, self.seed))).hexdigest()
+    @classmethod
+    def of(cls, scenario: Scenario, *, inside: bool, isolation: str | None, seed: int) -> Self:
+        """With its ``digest``: two plays that have the same are the same."""
+        digest = hashlib.sha256(pickle.dumps((scenario, inside, isolation, seed))).hexdigest()
+        return cls(scenario=scenario, inside=inside, isolation=isolation, seed=seed, digest=digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

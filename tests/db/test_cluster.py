@@ -118,6 +118,9 @@ def test_workers_of_another_version_are_refused(
     ("arguments", "said"),
     [
         (["--cluster", "here:1"], "harness: --cluster 'here:1': give tcp://HOST:PORT or tls://HOST:PORT, or local"),
+        (["--cluster", "tcp://127.0.0.1"], "harness: --cluster 'tcp://127.0.0.1': give tcp://HOST:PORT"),
+        (["--cluster", "tls://127.0.0.1:1"], "harness: --cluster tls://127.0.0.1:1: Dask's configuration names no"),
+        (["--cluster", "local", "--pg-bin", "/usr/bin"], "harness: --cluster goes without --pg-bin"),
         (["--cluster", "tcp://127.0.0.1:1"], "harness: --cluster tcp://127.0.0.1:1: no scheduler answers there"),
         (["--cluster", "local", "--target", "service=x"], "harness: --cluster goes with --target embedded only"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 from examples import examples
@@ -16,19 +17,20 @@ from systems import systems
 
 from harness.errors import DriverError, NondeterminismError
 from harness.model import Choice, Decision, Effect, Scenario
-from harness.sharding.foresight import Foresight
+from harness.sharding.foresight import Foresight, OverError
 from harness.sharding.judged import Judged
 from harness.sharding.work import Batch, Play, Recorded
 from harness.strategies.exhaustive import Exhaustive
 from harness.strategies.foreseen import Foreseeing
 from harness.strategies.protocol import Strategy
+from harness.strategies.random_walk import RandomWalk
 from harness.strategies.registry import make
 
 SIMULATED = Scenario(
     name="simulated", file="", about="", text_hash="", install=(), setup=(), workers=(), interleavings=(), expect={},
     expect_violation=(), invariants=(), state=(), users=(), jobs=(), fresh_database=False,
 )  # fmt: skip
-PLAY = Play(scenario=SIMULATED, inside=True, isolation=None, seed=0)
+PLAY = Play.of(SIMULATED, inside=True, isolation=None, seed=0)
 NAMES = ["auto", "exhaustive", "preemption_bounded", "pct", "random_walk"]
 Chooser = Callable[[Sequence[Choice]], Choice]
 
@@ -153,13 +155,51 @@ def test_a_shard_whose_server_offers_other_choices_is_an_error() -> None:
         sharded(made("exhaustive", RACING, 0), Changing(RACING), 300)
 
 
-def test_what_went_wrong_in_a_shard_is_raised() -> None:
-    class Broken(Simulated):
+class Failing(Simulated):
+    """Every batch that ``fails`` says (by its number, from 0) ends with an error; of ``short`` ones half is there."""
+
+    def __init__(self, system: System, fails: Callable[[int], bool], short: Callable[[int], bool]) -> None:
+        super().__init__(system)
+        self.fails, self.short, self.batches = fails, short, 0
+
+    def submit(self, batch: Batch) -> Future[list[Recorded]]:
+        number, self.batches = self.batches, self.batches + 1
+        if self.short(number):
+            batch = replace(batch, guides=batch.guides[: len(batch.guides) // 2])
+        future = super().submit(batch)
+        if self.fails(number):
+            future = Future()
+            future.set_exception(DriverError("in a shard: no room"))
+        return future
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_that_failed_is_executed_here(name: str) -> None:
+    """It may have failed of what nobody is going to ask for: behind the end of the campaign, or foreseen wrongly."""
+    shards = Failing(RACING, fails=lambda number: number % 5 == 1, short=lambda number: number % 5 == 3)
+    foresight = same(name, RACING, 0, shards, 300)
+    assert foresight.missed > 0
+
+
+def test_shards_that_always_fail_are_an_error() -> None:
+    shards = Failing(RACING, fails=lambda _: True, short=lambda _: False)
+    with pytest.raises(DriverError, match="no room"):
+        sharded(made("random_walk", RACING, 0), shards, 100)
+
+
+def test_a_campaign_that_is_to_end_does_not_wait_for_a_shard() -> None:
+    class Silent(Simulated):
         def submit(self, batch: Batch) -> Future[list[Recorded]]:
             assert batch.guides
-            future: Future[list[Recorded]] = Future()
-            future.set_exception(DriverError("in a shard: no room"))
-            return future
+            return Future()
 
-    with pytest.raises(DriverError, match="no room"):
-        sharded(made("random_walk", RACING, 0), Broken(RACING), 10)
+    strategy = RandomWalk(0, most=dict.fromkeys(RACING, 9))  # it has nothing left to learn
+    foresight = Foresight(strategy, Silent(RACING), PLAY, lambda: True)
+    foresight.look(10, passing=False)
+    assert strategy.start()
+    assert foresight.take(strategy)[0] is None  # nobody was asked for the first one
+    execute(strategy, RACING)
+    foresight.look(9, passing=False)
+    assert strategy.start()
+    with pytest.raises(OverError):
+        foresight.take(strategy)

@@ -13,7 +13,7 @@ from harness.cli.app import app
 from harness.cli.commands import check, run
 from harness.cli.ending import flushed
 from harness.cli.entry import _app_for, _name, run_command
-from harness.cli.hashed import TextHash
+from harness.cli.hashed import TextHash, files_of, states
 from harness.cli.meanwhile import Meanwhile
 from harness.cli.plain import plain
 from harness.errors import UsageError
@@ -102,11 +102,13 @@ def test_the_hash_of_a_scenario_is_that_of_its_file_unless_anything_was_changed(
     scenario.write_text(SCENARIO.replace("ENTRY", entry))
     request: Any = SimpleNamespace(sources=[SimpleNamespace(path=tmp_path / entry)], invariants=[])
     right = load_scenario(scenario).hash
-    assert TextHash(scenario, request)() == right
-    asked_later = TextHash(scenario, request)
+    before = states(files_of(request))
+    assert TextHash(scenario, request, before)() == right
+    asked_later = TextHash(scenario, request, before)
     (tmp_path / ("folder/3.sql" if "folder" in entry else "f.sql")).write_text("CREATE TABLE u ();")
     assert asked_later() == ""
-    found = TextHash(scenario, request)
+    assert TextHash(scenario, request, before)() == ""  # changed while it was tried out
+    found = TextHash(scenario, request, states(files_of(request)))
     assert found() != right
     scenario.unlink()
     assert found() != ""  # it was found out once

@@ -35,6 +35,7 @@ from harness.cli.reporting import Keep, can_be_written, remove_empty, reported
 
 if TYPE_CHECKING:
     from harness.adhoc.options import Request
+    from harness.cli.hashed import States
     from harness.model import RunResult
 
 
@@ -72,15 +73,19 @@ def check(
     from harness.cli.meanwhile import fork_nurseries, load_beside, load_model, started
 
     one_of("--require", require, ("exhausted",))
-    refuse_elsewhere(cluster, target)
+    refuse_elsewhere(cluster, target, pg_bin)
     can_be_written("--json", json)
     can_be_written("--junit", junit)
     found = configured(context)
     say_which(found, verbose=verbose)
     asked: list[Request] = []
+    as_read: States = {}
 
     def read() -> None:
+        from harness.cli.hashed import files_of, states
+
         asked.append(request_of(sql, call, call_as, setup, role, workers, invariant))
+        as_read.update(states(files_of(asked[0])))
 
     def load() -> None:
         import harness.adhoc.check
@@ -104,7 +109,7 @@ def check(
             load_beside("harness.run", "harness.adhoc.announce", "harness.report.terminal")  # while it is tried out
             with Databases(server, keeps=True) as databases:
                 ready = check_on(server, asked[0], databases, file=save, folder=folder)
-            scenario = replace(ready.scenario, text_hash=TextHash(Path(ready.scenario.file), asked[0]))
+            scenario = replace(ready.scenario, text_hash=TextHash(Path(ready.scenario.file), asked[0], as_read))
             from harness.adhoc.announce import Announced
             from harness.campaign import Options
             from harness.report.console import plain_console

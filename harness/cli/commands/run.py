@@ -68,7 +68,7 @@ def run(
     from harness.cli.meanwhile import fork_nurseries, load_beside, load_model, started
 
     one_of("--require", require, ("exhausted",))
-    refuse_elsewhere(cluster, target)
+    refuse_elsewhere(cluster, target, pg_bin)
     can_be_written("--json", json)
     can_be_written("--junit", junit)
     found = configured(context)
