@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from histories import run, scenario
-from orders import taken
+from orders import choices
 
 from harness.campaign import Options, conclude
 from harness.coverage import Coverage
@@ -49,7 +49,7 @@ PCT = Searched(
 TOGETHER = Searched(strategy="free_running", executed=200, exhausted=False, facts={"released": 200, "hits": 31})
 SEEN = Coverage()
 for text in ("a.x b.x b.y a.y", "b.x a.x b.y a.y"):
-    SEEN.add(taken(text))
+    SEEN.add(choices(text))
 CASES: dict[str, tuple[dict[str, Any], Verdict, Verdict, str]] = {
     "every order was executed": (
         {}, PASS, PASS,

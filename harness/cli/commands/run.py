@@ -15,7 +15,7 @@ from harness.cli.options import Budget, Cluster, Out, PgBin, Quiet, Seed, Target
 from harness.cli.reporting import Keep, can_be_written, reported
 
 if TYPE_CHECKING:
-    from harness.model import RunResult, Scenario
+    from harness.model import RunResult
 
 
 @app.command(short_help="Run scenarios and report what they show")
@@ -66,6 +66,9 @@ def run(
 ) -> int:
     """Run scenarios: every interleaving they name, checked, with a report."""
     from harness.cli.meanwhile import fork_nurseries, load_beside, load_model, started
+    from harness.scenario.faults import parse_faults
+    from harness.scenario.find import find_scenarios, load_all
+    from harness.scenario.levels import parse_levels
 
     one_of("--require", require, ("exhausted",))
     refuse_elsewhere(cluster, target, pg_bin)
@@ -73,19 +76,10 @@ def run(
     can_be_written("--junit", junit)
     found = configured(context)
     say_which(found, verbose=verbose)
-    scenarios: list[Scenario] = []
-
-    struck: list[str] = []
-    at_levels: list[str] = []
-
-    def read() -> None:
-        from harness.scenario.faults import parse_faults
-        from harness.scenario.find import find_scenarios, load_all
-        from harness.scenario.levels import parse_levels
-
-        struck.extend(parse_faults(faults) if faults is not None else ())
-        at_levels.extend(parse_levels(isolation) if isolation is not None else ())
-        scenarios.extend(load_all(find_scenarios(scenario or [], found.scenarios)))
+    # Before the server is started: for files that say nothing that can be run there is to be none.
+    struck = parse_faults(faults) if faults is not None else ()
+    at_levels = parse_levels(isolation) if isolation is not None else ()
+    scenarios = load_all(find_scenarios(scenario or [], found.scenarios))
 
     def load() -> None:
         import harness.report.terminal
@@ -94,7 +88,7 @@ def run(
 
         one_of("--strategy", strategy, STRATEGIES)
 
-    with started(target, pg_bin, load_model, partial(fork_nurseries, 1), read, load) as held:
+    with started(target, pg_bin, load_model, partial(fork_nurseries, 1), load) as held:
         from harness.campaign import Options
         from harness.report.folder import new_run_folder
         from harness.report.terminal import ConsoleReporter
@@ -105,7 +99,7 @@ def run(
         folder = new_run_folder(out)
         options = Options(
             seed=seed, strategy=strategy, schedules=schedules, require_exhausted=require is not None, folder=folder,
-            faults=tuple(struck), levels=tuple(at_levels),
+            faults=struck, levels=at_levels,
         )  # fmt: skip
         reporter = ConsoleReporter(quiet=quiet, verbose=verbose, budget=budget)
 
