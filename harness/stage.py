@@ -75,6 +75,7 @@ class Stage:
     ) -> None:
         self._target, self._databases, self._pool, self._crash = target, databases, pool, crash
         self._restores = scenario.restore
+        self._fresh = scenario.fresh_database  # whatever a scenario that is played here later says
         self._asked_isolation = isolation
         self.inside = inside
         self._gates: Gates | None = None
@@ -268,7 +269,7 @@ class Stage:
         self, workers: tuple[Worker, ...], number: int, timers: frozenset[Timer] = frozenset(), *, inside: bool
     ) -> Plan:
         """The input of the next execution, on a database that is as it was when everything had been installed."""
-        limit = 1 if self.scenario.fresh_database else RECYCLE_AFTER
+        limit = 1 if self._fresh or self.scenario.fresh_database else RECYCLE_AFTER
         if self._used >= limit:
             self._open_database()
         self._used += 1
