@@ -85,7 +85,7 @@ def executions_per_second(scenario: Scenario) -> tuple[float, float, list[int]]:
         for number in range(EXECUTIONS):
             strategy.start()
             stage.execute(strategy, number, seed=0)
-            stage.invariants()
+            stage.invariants(number)
         controlled = EXECUTIONS / (time.perf_counter() - begin)
         setup = [Template(s.text) for s in scenario.setup]
         calls = [Template(s.sql) for w in scenario.workers for s in w.statements]
@@ -95,7 +95,7 @@ def executions_per_second(scenario: Scenario) -> tuple[float, float, list[int]]:
             names = Names(scenario.users, scenario.jobs, number)
             for template in (*setup, *calls):
                 connection.execute(template.render(names.values).encode(), prepare=False)
-            stage.invariants()
+            stage.invariants(number)
         plain = EXECUTIONS / (time.perf_counter() - begin)
         return controlled, plain, [w.pid for w in pool.take(len(scenario.workers))]
 

@@ -52,7 +52,7 @@ from harness.targets.protocol import Target
 RECYCLE_AFTER = 500
 """Executions per database: old rows cost time in every query that has no index for them."""
 SERIAL_NUMBERS = 1_000_000
-"""Serial runs and replays are numbered from here, apart from the campaign's own executions."""
+"""Serial runs and replays number their ids from here, apart from the campaign's own executions."""
 
 
 class Stage:
@@ -150,8 +150,8 @@ class Stage:
         self._memory = {}
 
     def execute(self, strategy: Strategy, number: int, *, seed: int) -> Execution:
-        """Execution ``number``, by a strategy that has been started. What it leaves in the database stays there until
-        the next one begins."""
+        """One execution with ids made from ``number``, by a strategy that has been started. What it leaves in the
+        database stays there until the next one begins."""
         return self._run(self.scenario.workers, strategy, number, seed, inside=True, after=self._invariants)
 
     def next_number(self) -> int:
@@ -172,13 +172,13 @@ class Stage:
     def replay(
         self, strategy: Strategy, *, seed: int, watch: Watch = Watch.PLAIN, moments: list[Moment] | None = None
     ) -> tuple[Execution, Mapping[str, int]]:
-        """An execution beside the campaign's numbering; also gives the turn since which each SQL
+        """An execution with ids of its own, beside the campaign's numbering; also gives the turn since which each SQL
         invariant that is broken in the end was broken. ``moments``: gets all sessions after each turn."""
         number = self.next_number()
         since: dict[str, int] = {}
 
         def look(turn: int) -> None:
-            broken = {name for name, rows in self.invariants().items() if rows}
+            broken = {name for name, rows in self.invariants(number).items() if rows}
             for name in since.keys() - broken:
                 del since[name]
             for name in broken:
@@ -228,9 +228,9 @@ class Stage:
             self._serial_runs[key] = self._run(workers, Serial(order), self.next_number(), 0)
         return self._serial_runs[key]
 
-    def invariants(self) -> Mapping[str, tuple[Row, ...]]:
-        """Rows of every invariant, with names, as the last execution has left them."""
-        names = Names(self.scenario.users, self.scenario.jobs)
+    def invariants(self, number: int) -> Mapping[str, tuple[Row, ...]]:
+        """Rows of every invariant, with names, for the execution that had ``number``."""
+        names = Names(self.scenario.users, self.scenario.jobs, number)
         found = self.controller.observer.read(self._invariants, names.values)
         return {name: tuple(names.rename(row) for row in rows) for name, rows in found.items()}
 
@@ -275,7 +275,7 @@ class Stage:
         self._used += 1
         if self._restorer is not None:
             self._restorer.restore(None)
-        names = Names(self.scenario.users, self.scenario.jobs)
+        names = Names(self.scenario.users, self.scenario.jobs, number)
         return Plan(
             number=number,
             names=names,
@@ -394,7 +394,7 @@ class _Probe:
         self._stage, self._execution = stage, execution
 
     def invariants(self) -> Mapping[str, tuple[Row, ...]]:
-        return self._stage.invariants()
+        return self._stage.invariants(self._execution.number)
 
     def serial(self, take: Mapping[str, tuple[Statement, ...]], order: Sequence[str]) -> Execution:
         return self._stage.serial(take, order)

@@ -1,4 +1,4 @@
-"""The ids of an execution, and the way back: people read "alice" and "j1", never a generated id."""
+"""Fresh ids for every execution, and the way back: people read "alice" and "j1", never a generated id."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _pattern(jobs: tuple[str, ...]) -> re.Pattern[str]:
 class Names:
     """The ids of one execution. ``values``: variable → id, for substitution; jobs get text ids, users uuids.
 
-    They are the same in every execution, which begins with what was installed: else functions that look at an id's
-    value (a lock by its hash, a partition) would act otherwise in another execution of the same choices. And they sort
-    as the names are listed. ``number``: for whoever needs several sets of ids in one database.
+    Ids depend on ``number`` alone, so that the same execution gets the same ids in every run; and they sort as the
+    names are listed, so that queries ordered by id give the same order in every execution. They are fresh each time
+    because sessions live on: what a function keeps in one (a temporary table, a setting) would else count again.
     """
 
-    def __init__(self, users: Sequence[str], jobs: Sequence[str], number: int = 1) -> None:
+    def __init__(self, users: Sequence[str], jobs: Sequence[str], number: int) -> None:
         self.users = {u: str(uuid.UUID(int=(i + 1) << 96 | number)) for i, u in enumerate(users)}
         self.jobs = {j: f"{j}~{number}" for j in jobs}
         self.values: Mapping[str, str] = {

@@ -99,12 +99,12 @@ class ProgramStage(Stage):
             memory=self._memory,
         )
 
-    def invariants(self) -> Mapping[str, tuple[Row, ...]]:
-        return {**super().invariants(), **self._asserted.rows(None)}
+    def invariants(self, number: int) -> Mapping[str, tuple[Row, ...]]:
+        return {**super().invariants(number), **self._asserted.rows(None)}
 
     def judged(self, execution: Execution) -> Mapping[str, tuple[Row, ...]]:
         """Rows of every invariant, once ``execution`` is over."""
-        return {**super().invariants(), **self._asserted.rows(execution)}
+        return {**super().invariants(execution.number), **self._asserted.rows(execution)}
 
     def played(
         self, take: Mapping[str, tuple[Statement, ...]], order: Sequence[str], last: Mapping[str, str]

@@ -21,6 +21,8 @@ from harness.schedule import SavedSchedule
 from harness.spec.braces import BraceError, without_braces
 from harness.sqltext import SqlSyntaxError, Template, quoted
 
+_NUMBER = 1
+"""Of the execution whose ids the spec uses."""
 _FIRST_LINE = "# Written by `harness replay"
 _COMMIT = ":commit"
 _STATE, _CHECK = "ledger.", "check."
@@ -139,7 +141,7 @@ class _Text:
         self, saved: SavedSchedule, scenario: Scenario, rows: Rows, steps: Sequence[_Step], file: Path
     ) -> None:
         self._saved, self._scenario, self._rows, self._steps, self._file = saved, scenario, rows, steps, file
-        self._values = Names(scenario.users, scenario.jobs).values
+        self._values = Names(scenario.users, scenario.jobs, _NUMBER).values
 
     def lines(self) -> Iterator[str]:
         saved, scenario = self._saved, self._scenario

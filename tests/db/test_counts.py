@@ -90,7 +90,7 @@ def run(stage: Stage, counted: Counter[str], strategies: Iterable[Strategy], fir
     done = []
     for number, strategy in enumerate(strategies, first + 1):
         done.append(stage.execute(started(strategy), number, seed=0))
-        stage.invariants()
+        stage.invariants(number)
     return cost(counted, done)
 
 

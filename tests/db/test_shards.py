@@ -20,7 +20,7 @@ from struck import ENDLESS, Command, meanings, scenario
 from harness import campaign
 from harness.campaign import Options
 from harness.errors import TargetError
-from harness.model import LEVELS, RunResult, Verdict
+from harness.model import LEVELS, RunResult
 from harness.run import SilentReporter, run_scenarios
 from harness.scenario import load_scenario
 from harness.sharding.host import Host
@@ -87,47 +87,6 @@ def test_it_finds_the_same(target: EmbeddedTarget, shards: LocalShards, tmp_path
     assert schedules(together) == schedules(alone)
     passing = [s.passing and [d.choice for d in s.passing.schedule.decisions] for s in found.scenarios]
     assert passing == [s.passing and [d.choice for d in s.passing.schedule.decisions] for s in expected.scenarios]
-
-
-IDS_MATTER = """\
-CREATE TABLE purses (owner uuid PRIMARY KEY, cents integer NOT NULL);
-CREATE FUNCTION take(p_owner uuid) RETURNS integer LANGUAGE plpgsql AS $$
-DECLARE had integer;
-BEGIN
-  IF hashtext(p_owner::text) % 2 = 0 THEN
-    SELECT cents INTO had FROM purses WHERE owner = p_owner FOR UPDATE;
-  ELSE
-    SELECT cents INTO had FROM purses WHERE owner = p_owner;
-  END IF;
-  UPDATE purses SET cents = had - 1 WHERE owner = p_owner;
-  RETURN had;
-END $$;
-"""
-BY_IDS = """\
-version: 1
-name: by_ids
-users: [ann]
-install: [./ids.sql]
-setup: ["INSERT INTO purses VALUES (:'ann', 100)"]
-workers:
-  one: {transaction: ["SELECT take(:'ann')"]}
-  two: {transaction: ["SELECT take(:'ann')"]}
-orders: [{strategy: random_walk, schedules: 25}]
-"""
-
-
-@pytest.mark.usefixtures("from_the_start")
-def test_what_hangs_on_the_value_of_an_id_is_the_same_in_every_execution(
-    target: EmbeddedTarget, shards: LocalShards, tmp_path: Path
-) -> None:
-    (tmp_path / "ids.sql").write_text(IDS_MATTER)
-    (tmp_path / "by_ids.yaml").write_text(BY_IDS)
-    scenario = load_scenario(tmp_path / "by_ids.yaml")
-    alone, together = (
-        run_scenarios([scenario], target, Options(shards=s), SilentReporter(), jobs=1) for s in (None, shards)
-    )
-    assert told(together) == told(alone)
-    assert alone.scenarios[0].observed is not Verdict.ERROR
 
 
 @pytest.mark.usefixtures("from_the_start")
