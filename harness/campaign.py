@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -155,28 +155,9 @@ class _Campaign:
             strategy = make(name, seed=self.options.seed, limit=limit, workers=workers)
             self.tally.opaque = stage.opaque
             self.tally.labels = {site.id: site.label for site in stage.sites}
-        over = False
-        done = 0
-        with ExitStack() as last:
-            foresight = self._foresight(strategy, stage)
-            if foresight is not None:
-                last.callback(foresight.close)
-            while not over and done < limit:
-                ahead = foresight if done >= ALONE else None
-                if ahead is not None:
-                    ahead.look(limit - done, passing=self.tally.passing is None)
-                if not strategy.start():
-                    break
-                if self.options.out_of_time:
-                    self.tally.out_of_time = over = True
-                    break
-                try:
-                    over = self._execution(index, interleaving, strategy, stage, ahead)
-                except OverError:
-                    self.tally.out_of_time = over = True
-                    break
-                done += 1
-                self.tally.orders += isinstance(interleaving, Order)
+        foresight = self._foresight(strategy, stage)
+        with closing(foresight) if foresight is not None else nullcontext():
+            done, over = self._executions(index, interleaving, strategy, stage, limit, foresight)
         if isinstance(interleaving, Search):
             exhausted = not over and (strategy.exhausted or (done == limit and not strategy.start()))
             self.tally.searches.append(
@@ -190,6 +171,34 @@ class _Campaign:
                 )
             )
         return over
+
+    def _executions(
+        self,
+        index: int,
+        interleaving: Order | Search,
+        strategy: Strategy,
+        stage: Stage,
+        limit: int,
+        foresight: Foresight | None,
+    ) -> tuple[int, bool]:
+        """How many there were, and whether the campaign is over."""
+        for done in range(limit):
+            ahead = foresight if done >= ALONE else None
+            if ahead is not None:
+                ahead.look(limit - done, passing=self.tally.passing is None)
+            if not strategy.start():
+                return done, False
+            try:
+                if self.options.out_of_time:
+                    raise OverError
+                over = self._execution(index, interleaving, strategy, stage, ahead)
+            except OverError:
+                self.tally.out_of_time = True
+                return done, True
+            self.tally.orders += isinstance(interleaving, Order)
+            if over:
+                return done + 1, True
+        return limit, False
 
     def _foresight(self, strategy: Strategy, stage: Stage) -> Foresight | None:
         """None where executions can only be done here: nobody to ask, somebody who watches, workers that are

@@ -19,11 +19,9 @@ from harness.isolation import Levels
 from harness.machine import processors
 from harness.matrix import with_faults
 from harness.model import Going, RunResult, Scenario, ScenarioResult, Verdict
-from harness.sharding.local import LocalShards
-from harness.sharding.work import Place
+from harness.sharding.local import LocalShards, beside
 from harness.stage import Stages
 from harness.tally import Tally
-from harness.targets.again import again
 from harness.targets.alive import why_gone
 from harness.targets.cleaning import clean_after
 from harness.targets.databases import Databases
@@ -101,9 +99,7 @@ def run_scenarios(
             databases = Databases(target)
             last.callback(databases.close)
             if jobs > 1 and options.shards is None:
-                spec, pg_bin, settings = again(target)
-                place = Place(target=spec, pg_bin=pg_bin, settings=settings, server_version=version)
-                shards = LocalShards(place, jobs)
+                shards = LocalShards(beside(target), jobs)
                 last.callback(_end, shards, target)
                 options = replace(options, shards=shards)
             tasks = last.enter_context(Tasks(max(1, min(jobs, len(scenarios))), options.stop))

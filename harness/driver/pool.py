@@ -10,19 +10,17 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from typing import Protocol, Self
 
 from harness.driver.forked import fork_nursery, may_fork
+from harness.driver.interpreter import start_interpreter
 from harness.driver.wire import Message, Wire
 from harness.errors import DriverError
 
 REPLY_BOUND_S = 30.0
 """How long any reply of a worker or the nursery may take before the harness gives up."""
 _LEAVE_BOUND_S = 2.0
-# Not by -m: that would search the current folder first, and somebody else's `harness` or `json.py` may lie there.
-_START = "import sys; sys.path[:] = sys.argv[2:]; from harness.driver.nursery import main; main(int(sys.argv[1]))"
 
 
 class SessionLostError(DriverError):
@@ -233,12 +231,7 @@ class WorkerPool:
             return
         ours, theirs = socket.socketpair()
         with theirs:
-            self._nursery = subprocess.Popen(
-                [sys.executable, "-c", _START, str(theirs.fileno()), *sys.path],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the controller alone
-            )
+            self._nursery = start_interpreter("harness.driver.nursery", theirs)
         ours.settimeout(REPLY_BOUND_S)
         self._control = ours
 

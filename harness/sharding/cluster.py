@@ -56,11 +56,10 @@ class ClusterShards:
                 self._cluster.close(timeout=_LEAVE_BOUND_S)
             raise UsageError(f"--cluster {address}: no scheduler answers there ({error})") from None
         try:
-            self._workers = self._require_fit(address)
+            self.width = self._require_fit(address)
         except BaseException:
             self._hang_up()
             raise
-        self.width = len(self._workers)
         self._executor = self._client.get_executor(pure=False)
 
     def submit(self, batch: Batch) -> Future[list[Recorded]]:
@@ -84,8 +83,8 @@ class ClusterShards:
                 end.exception(timeout=_LEAVE_BOUND_S)
         self._hang_up()
 
-    def _require_fit(self, address: str) -> list[str]:
-        """Workers' addresses."""
+    def _require_fit(self, address: str) -> int:
+        """How many workers there are. Raises `UsageError` for one that will not do."""
         try:
             self._client.wait_for_workers(1, timeout=CONNECT_BOUND_S)
             found: dict[str, Any] = self._client.run(version)
@@ -99,7 +98,7 @@ class ClusterShards:
         for worker, its in found.items():
             if its != version():
                 raise UsageError(f"--cluster {address}: worker {worker} has refund-harness {its}, here is {version()}")
-        return list(found)
+        return len(found)
 
     def _hang_up(self) -> None:
         self._client.close(timeout=_LEAVE_BOUND_S)

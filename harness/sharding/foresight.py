@@ -53,12 +53,11 @@ class Foresight:
         wanted. ``passing``: see `Batch`."""
         # At first a strategy learns, and much of what it foresees is soon not what it wants any more.
         window = min(self._shards.width * BATCHES * BATCH, self._shards.width * FIRST + 2 * self.taken)
-        [*head] = self._strategy.foresee(1)
-        self._head = head[0].key if head else None
+        self._head = next((guide.key for guide in self._strategy.foresee(1)), None)
         if self._head is None or (self._head in self._futures and len(self._futures) > window // 2):
             return
         foreseen = self._strategy.foresee(min(window, left))
-        self._forget(foreseen_keys={guide.key for guide in foreseen})
+        self._forget(but={guide.key for guide in foreseen})
         # What has come up just now is done here: behind all that shards have in hand it would come late.
         new = [guide for guide in foreseen[1:] if guide.key not in self._futures]
         for start in range(0, len(new), BATCH):
@@ -111,10 +110,10 @@ class Foresight:
 
     def close(self) -> None:
         """Nobody wants any more of it."""
-        self._forget(foreseen_keys=set())
+        self._forget(but=set())
 
-    def _forget(self, foreseen_keys: set[Hashable]) -> None:
-        stale = [key for key in self._futures if key not in foreseen_keys]
+    def _forget(self, but: set[Hashable]) -> None:
+        stale = [key for key in self._futures if key not in but]
         dropped = [self._futures.pop(key)[0] for key in stale]
         wanted = {id(future) for future, _ in self._futures.values()}
         for future in dropped:

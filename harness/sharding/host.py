@@ -9,11 +9,12 @@ from typing import Any, Self
 from harness.db import answering
 from harness.driver.pool import WorkerPool
 from harness.errors import HarnessError, TargetError
-from harness.model import Choice, Decision, Effect
+from harness.model import Decision, Effect
 from harness.sharding.judged import judged
 from harness.sharding.work import Batch, Place, Play, Recorded
 from harness.stage import Stage
-from harness.strategies.protocol import Facts, Strategy, arms_of
+from harness.strategies.around import Around
+from harness.strategies.protocol import Strategy
 from harness.targets import open_target
 from harness.targets.databases import Databases
 
@@ -123,30 +124,13 @@ class _Same:
         return known
 
 
-class _Watched:
-    """``inner``, whose turns are written down. ``effects``: what each of them did."""
+class _Watched(Around):
+    """``effects``: what each turn did."""
 
     def __init__(self, inner: Strategy) -> None:
-        self.name, self.arms = inner.name, arms_of(inner)
-        self._inner = inner
+        super().__init__(inner)
         self.effects: list[Effect] = []
-
-    @property
-    def exhausted(self) -> bool:
-        return self._inner.exhausted
-
-    def start(self) -> bool:
-        return self._inner.start()
-
-    def choose(self, enabled: tuple[Choice, ...]) -> Choice | None:
-        return self._inner.choose(enabled)
 
     def observe(self, effect: Effect) -> None:
         self.effects.append(effect)
-        self._inner.observe(effect)
-
-    def ahead(self) -> int:
-        return self._inner.ahead()
-
-    def facts(self) -> Facts:
-        return self._inner.facts()
+        super().observe(effect)

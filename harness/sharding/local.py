@@ -7,21 +7,29 @@ import queue
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
 
+from harness.driver.interpreter import start_interpreter
 from harness.errors import DriverError
 from harness.sharding.work import Batch, Place, Recorded
+from harness.targets.embedded import EmbeddedTarget
+from harness.targets.protocol import Target
 
 ATTEMPTS = 3
 """So often a batch is begun whose shard dies of it."""
 _LEAVE_BOUND_S = 20.0
-# Not by -m: that would search the current folder first, and somebody else's `harness` or `json.py` may lie there.
-_START = "import sys; sys.path[:] = sys.argv[2:]; from harness.sharding.serve import main; main(int(sys.argv[1]))"
 
 _Task = tuple[Batch, "Future[list[Recorded]]"]
+
+
+def beside(target: Target) -> Place:
+    """Another embedded server like ``target``; one that is not embedded, itself."""
+    version = target.server_version
+    if isinstance(target, EmbeddedTarget):
+        return Place(pg_bin=target.binaries.folder, settings=target.settings, server_version=version)
+    return Place(target=target.conninfo(target.maintenance_database), server_version=version)
 
 
 class LocalShards:
@@ -137,12 +145,7 @@ class _Process:
     def __init__(self, place: Place) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._popen = subprocess.Popen(
-                [sys.executable, "-c", _START, str(theirs.fileno()), *sys.path],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the campaign alone
-            )
+            self._popen = start_interpreter("harness.sharding.serve", theirs)
         self._connection: Connection[object, object] = Connection(ours.detach())
         self.pid = self._popen.pid
         with contextlib.suppress(OSError):  # it is dead already, as whoever asks it will find

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
@@ -41,10 +42,8 @@ def _opened(place: Place) -> Host:
 
 
 def _say(connection: Connection[object, object], trouble: str) -> None:
-    try:
+    with suppress(OSError):  # nobody is there to hear it
         connection.send(trouble)
-    except OSError:
-        return  # nobody is there to hear it
 
 
 def _leave(*_: object) -> NoReturn:

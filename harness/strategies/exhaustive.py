@@ -64,7 +64,8 @@ class Exhaustive:
         self._segments: list[Segment] = []
         self._waiting: list[tuple[int, int, Segment, int, str]] = []
         self._usual: dict[Choice, int] = {}
-        """The number of the effect that a step had when it was taken last."""
+        """The number of the effect that a step had when it was taken last, as far as the segments were ``noted``."""
+        self._noted = 0
         self._scheduled = 0
         self._reached = 0
         self._stale = False
@@ -134,6 +135,7 @@ class Exhaustive:
         that come sooner it is guessed from what the same step did last."""
         self._conclude()
         self._drop_executed()
+        self._note_usual()
         guides: list[Guide] = []
         sooner: dict[tuple[int, int], dict[str, int]] = {}
         for _, _, segment, depth, turn in heapq.nsmallest(count, self._waiting):
@@ -144,8 +146,7 @@ class Exhaustive:
             asleep.pop(turn, None)
             turns = (*segment.route(depth), turn)
             guides.append(Route(turns=turns, asleep=tuple((t, self._effects[e]) for t, e in asleep.items())))
-            step = next(c for c in self._enabled(segment, depth) if turn_of(c) == turn)
-            guessed[turn] = self._usual.get(step, UNKNOWN)
+            guessed[turn] = self._usual.get(self._step(segment, depth, turn), UNKNOWN)
         return guides
 
     # ------------------------------------------------------------------------------------- after an execution
@@ -166,7 +167,6 @@ class Exhaustive:
         new = walk.new
         if new is None:
             return
-        self._note_usual(new, walk.path)
         self._segments.append(new)
         if new.parent is not None:
             self._settle(new, walk.path, new.parent.add_branch(new))
@@ -177,11 +177,14 @@ class Exhaustive:
         while self._waiting and not _pends(*self._waiting[0][2:]):
             heapq.heappop(self._waiting)
 
-    def _note_usual(self, new: Segment, path: Path) -> None:
-        for depth in range(max(new.start - 1, 0), new.end):
-            owner, turn = path.owners[depth], path.workers[depth]
-            step = next(c for c in self._enabled(owner, depth) if turn_of(c) == turn)
-            self._usual[step] = path.turns[depth]
+    def _note_usual(self) -> None:
+        """What has been executed since somebody asked last."""
+        for new in self._segments[self._noted :]:
+            if new.parent is not None:
+                self._usual[self._step(new.parent, new.start - 1, new.worker)] = new.entry
+            for depth, turn in enumerate(new.taken, new.start):
+                self._usual[self._step(new, depth, turn)] = new.effects[depth - new.start]
+        self._noted = len(self._segments)
 
     def _settle(self, new: Segment, path: Path, waited: Pending | None) -> None:
         """The first turn of a branch is known now: does it reverse the races that it was meant to?"""
@@ -284,6 +287,10 @@ class Exhaustive:
 
     def _enabled(self, owner: Segment, depth: int) -> tuple[Choice, ...]:
         return self._choices[owner.enabled[depth - owner.start]]
+
+    def _step(self, owner: Segment, depth: int, turn: str) -> Choice:
+        """The choice that ``turn`` was, or would be, from the node at ``depth``."""
+        return next(c for c in self._enabled(owner, depth) if turn_of(c) == turn)
 
     def _can(self, owner: Segment, depth: int, worker: str) -> bool:
         return any(turn_of(c) == worker for c in self._enabled(owner, depth))

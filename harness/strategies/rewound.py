@@ -6,26 +6,19 @@ from collections.abc import Sequence
 
 from harness.errors import NondeterminismError
 from harness.model import Choice, Decision, Effect
-from harness.strategies.protocol import Facts, Strategy, arms_of
+from harness.strategies.around import Around
+from harness.strategies.protocol import Strategy
 
 
-class Rewound:
+class Rewound(Around):
     """``inner``, which has been asked for the choices of ``taken`` and been told of every turn but the last, from the
     first turn on: asked again only where it has not chosen yet. What is enabled must be the same as then."""
 
     def __init__(self, inner: Strategy, taken: Sequence[Decision]) -> None:
-        self.name, self.arms = inner.name, arms_of(inner)
-        self._inner = inner
+        super().__init__(inner)
         self._taken = [(d.choice, d.enabled) for d in taken]
         self._observed = len(taken) - 1
         self._turn = self._seen = 0
-
-    @property
-    def exhausted(self) -> bool:
-        return self._inner.exhausted
-
-    def start(self) -> bool:
-        return self._inner.start()
 
     def rewind(self) -> None:
         """The execution is begun anew once more."""
@@ -56,6 +49,3 @@ class Rewound:
     def ahead(self) -> int:
         """Nothing is promised of what is only repeated."""
         return self._inner.ahead() if self._turn >= len(self._taken) else 0
-
-    def facts(self) -> Facts:
-        return self._inner.facts()
