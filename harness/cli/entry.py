@@ -28,7 +28,11 @@ def main() -> NoReturn:
     open_standard_streams()
     speak_what_is_understood()
     ended_once()
-    sys.exit(flushed(run_command(sys.argv[1:]), _say))
+    code = flushed(run_command(sys.argv[1:]), _say)
+    # Started by -m, Python ends by SIGINT when one has ever come while a text was executed, as `dataclasses` does for
+    # every class, whatever was made of it since. It forgets that with the next text.
+    exec("")
+    sys.exit(code)
 
 
 def run_command(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 from harness.cli.app import app
 from harness.cli.commands import check, run
 from harness.cli.ending import flushed
-from harness.cli.entry import _app_for, _name, run_command
+from harness.cli.entry import INTERRUPTED, _app_for, _name, run_command
 from harness.cli.hashed import TextHash, files_of, states
 from harness.cli.meanwhile import Meanwhile
 from harness.cli.plain import plain
@@ -117,3 +118,19 @@ def test_the_hash_of_a_scenario_is_that_of_its_file_unless_anything_was_changed(
 def test_a_command_may_end_while_what_shows_it_is_still_being_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "harness.report.console", ModuleType("harness.report.console"))
     assert flushed(7, lambda *_: 4) == 7
+
+
+def test_an_interrupt_that_met_a_class_being_made_has_the_same_exit_code(tmp_path: Path) -> None:
+    """Under -m, where Python would rather end by the signal."""
+    (tmp_path / "interrupted.py").write_text(
+        "from harness.cli import entry\n"
+        "def run(arguments):\n"
+        "    try:\n"
+        "        exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt:\n"
+        "        return entry.INTERRUPTED\n"
+        "entry.run_command = run\n"
+        "entry.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, check=False)
+    assert done.returncode == INTERRUPTED
