@@ -11,7 +11,7 @@ import time
 
 from harness.driver.client import Client, State
 from harness.driver.doors import Doors
-from harness.driver.locks import waits_on
+from harness.driver.locks import Locks
 from harness.driver.observer import Observer
 from harness.driver.recorder import Recorder
 from harness.driver.timeouts import Timeouts
@@ -34,12 +34,13 @@ class Faults:
         observer: Observer,
         recorder: Recorder,
         doors: Doors,
+        locks: Locks,
         timeouts: Timeouts,
         *,
         bound_s: float,
         exact: bool,
     ) -> None:
-        self._observer, self._recorder, self._doors = observer, recorder, doors
+        self._observer, self._recorder, self._doors, self._locks = observer, recorder, doors, locks
         self._timeouts, self._bound_s, self._exact = timeouts, bound_s, exact
 
     def strike(self, client: Client, action: Action) -> bool:
@@ -100,7 +101,7 @@ class Faults:
             now = self._observer.session(client.backend)
             if now is None or (now[0] != "active" and before is not None and now[1] != before[1]):
                 break
-            if waits_on(self._observer, client.backend):
+            if self._locks.waits_on(client.backend):
                 if self._exact:
                     raise DriverError(f"{client.choice}!killed: it waits for a lock, so it cannot take effect")
                 client.process.kill()

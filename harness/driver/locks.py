@@ -6,17 +6,18 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.driver.client import Client, State
 from harness.driver.observer import Observer
 from harness.errors import DriverError
 
-DEADLOCK_QUIET_S = 0.0015
-"""Between a block and the next step that could close a cycle of waits: the waiter's own deadlock check is then due
-(deadlock_timeout is 1 ms on a server of ours). Once it is over, the worker that closes a cycle is always the victim."""
+DEADLOCK_QUIET_S = 0.001
+"""Between a block and the next step that could close a cycle of waits: the waiter's own deadlock check is then due (it
+is deadlock_timeout on a server of ours). Once it is over, the worker that closes a cycle is always the victim."""
 _QUIET_BOUND_S = 30.0
+_POLL_S = 0.0002
 
 Waits = Mapping[int, tuple[int, ...]]
 """For each backend those of our own backends that it waits for."""
@@ -54,20 +55,16 @@ class Locks:
         could close a cycle.
 
         Time alone does not tell on a busy machine, where a backend may begin to wait, or wake up for its check, late.
-        On a server of ours ask when its wait began, and see it asleep after the check was due.
         """
         waiting = [c for c in self._waiting() if c not in stopped and not c.checked]
         if not waiting:
             return
         _sleep_until(max(c.blocked_since for c in waiting) + DEADLOCK_QUIET_S)
         backends = [c.backend for c in waiting]
-        deadline = time.monotonic() + _QUIET_BOUND_S
-        while self._owned and not (
-            self._observer.waited(backends, DEADLOCK_QUIET_S) and all(_asleep(pid) for pid in backends)
-        ):
-            if time.monotonic() > deadline:
-                raise DriverError(f"backends {backends} neither sleep nor go on")
-            time.sleep(0.0002)
+        if self._owned:
+            self._await(lambda: self._observer.waited(backends, DEADLOCK_QUIET_S), backends)
+            _ring(backends)
+            self._await(lambda: self._past_checks(backends), backends)
         for client in waiting:
             client.checked = True
             if self._told:
@@ -94,16 +91,31 @@ class Locks:
         with contextlib.suppress(ProcessLookupError):
             os.kill(client.backend, signal.SIGCONT)
 
+    def waits_on(self, backend: int) -> bool:
+        """Whether a backend waits for a lock, past its deadlock check: what closes a cycle does not wait, but ends."""
+        before = self._observer.waits([backend])[backend]
+        if not before or not self._observer.waited([backend], DEADLOCK_QUIET_S):
+            return False
+        if self._owned:
+            _ring([backend])
+            while not self._past_checks([backend]) and self._observer.waits([backend])[backend] == before:
+                time.sleep(_POLL_S)
+        return self._observer.waits([backend])[backend] == before
+
+    def _past_checks(self, backends: Sequence[int]) -> bool:
+        """Of backends that were rung: whether all have gone to sleep again, over their waits and not over what the
+        check itself needs."""
+        return all(_asleep(pid) for pid in backends) and self._observer.waited(backends, DEADLOCK_QUIET_S)
+
+    def _await(self, truth: Callable[[], bool], backends: Sequence[int]) -> None:
+        deadline = time.monotonic() + _QUIET_BOUND_S
+        while not truth():
+            if time.monotonic() > deadline:
+                raise DriverError(f"backends {backends} neither sleep nor go on")
+            time.sleep(_POLL_S)
+
     def _waiting(self) -> list[Client]:
         return [c for c in self._clients if c.state is State.BLOCKED] + self.orphans
-
-
-def waits_on(observer: Observer, backend: int) -> bool:
-    """Whether a backend waits for a lock, past its deadlock check: what closes a cycle does not wait, but ends."""
-    before = observer.waits([backend])[backend]
-    if not before or not observer.waited([backend], DEADLOCK_QUIET_S):
-        return False
-    return observer.waits([backend])[backend] == before
 
 
 def closes_a_cycle(start: int, waits: Waits) -> bool:
@@ -114,6 +126,15 @@ def closes_a_cycle(start: int, waits: Waits) -> bool:
         reached |= front
         front = {b for pid in front for b in waits.get(pid, ())} - reached
     return start in reached
+
+
+def _ring(backends: Sequence[int]) -> None:
+    """Ring the alarm of backends that is due by now: it rings by itself as late as it likes. Where the processor is
+    taken away from a virtual machine, a sleeper whose alarm is due looks just like one that has gone to sleep again.
+    Who is rung looks at the clock and does what is due by that, and does not sleep before it has."""
+    for pid in backends:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGALRM)
 
 
 def _asleep(pid: int) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from harness.driver.client import Client, State
 from harness.driver.deadlocks import Deadlocks
 from harness.driver.doors import Doors
-from harness.driver.locks import Locks, closes_a_cycle, waits_on
+from harness.driver.locks import Locks, closes_a_cycle
 from harness.driver.observer import Observer
 from harness.driver.recorder import Recorder
 from harness.driver.splice import Splicer
@@ -123,7 +123,7 @@ class Network:
             with suppress(TimeoutError):
                 return link.log.await_strikes(1, timeout_s=_LOOK_S)[0]
             where = f"{client.choice.struck_by(action)}"
-            if waits_on(self._observer, client.backend):
+            if self._locks.waits_on(client.backend):
                 if self._exact:
                     raise DriverError(f"{where}: the statement waits for a lock, so it cannot take effect")
                 return None

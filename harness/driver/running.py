@@ -99,7 +99,9 @@ class Running:
         timeouts = Timeouts(
             observer, self.recorder, self.doors, self.timers, plan.points, self._send, bound_s=STEP_BOUND_S
         )
-        self.faults = Faults(observer, self.recorder, self.doors, timeouts, bound_s=STEP_BOUND_S, exact=exact)
+        self.faults = Faults(
+            observer, self.recorder, self.doors, self.locks, timeouts, bound_s=STEP_BOUND_S, exact=exact
+        )
         self.network = Network(
             observer, self.recorder, self.doors, self.locks, self.deadlocks, splicer, bound_s=STEP_BOUND_S, exact=exact
         )
