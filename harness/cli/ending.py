@@ -19,8 +19,8 @@ STAND_INS = dict(zip("✓✗→←↔…·⋮┊─━╌–", "+X><=~-:|-#.-", 
 
 def ended_once() -> None:
     """The first Ctrl-C, SIGTERM or SIGHUP ends the command, by `KeyboardInterrupt` or an exit with 128 + its number;
-    more of them are not heard: they would cut short the tidying up, which is bounded. What was ignored (`nohup`, a
-    shell's background job) stays so."""
+    while that is on its way no other is heard: it would cut short the tidying up, which is bounded. What was ignored
+    (`nohup`, a shell's background job) stays so."""
     for number in _ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
@@ -74,11 +74,25 @@ def _to_nowhere() -> None:
         os.close(devnull)
 
 
+class _OnItsWay:
+    """An exception that ends the command. It is gone at the command's end, or when it was swallowed: code that C has
+    called back, as at a fork or from a finalizer, cannot raise anything. Then the next signal is heard."""
+
+    def __del__(self) -> None:
+        _heard.clear()
+
+
+class _Interrupt(_OnItsWay, KeyboardInterrupt):
+    pass
+
+
+class _Exit(_OnItsWay, SystemExit):
+    pass
+
+
 def _end(number: int, _: object) -> None:
     # Two that come at once are both on their way here: only to ignore them from now on would be too late.
     if _heard:
         return
     _heard.append(number)
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(128 + number)
+    raise _Interrupt if number == signal.SIGINT else _Exit(128 + number)
