@@ -47,6 +47,7 @@ SELECT k.conrelid, k.confrelid,
   k.confdeltype::text, k.confupdtype::text, k.condeferrable
 FROM pg_constraint k WHERE k.contype = 'f' ORDER BY k.oid
 """
+_RECHECKED = "SELECT DISTINCT conrelid FROM pg_constraint WHERE condeferrable AND contype IN ('p', 'u', 'x')"
 _EXPRESSIONS = """
 SELECT polrelid, 'policy', pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polqual IS NOT NULL
 UNION ALL SELECT polrelid, 'policy', pg_get_expr(polwithcheck, polrelid) FROM pg_policy WHERE polwithcheck IS NOT NULL
@@ -114,6 +115,7 @@ def read_catalog(connection: psycopg.Connection[Any]) -> Catalog:
         relations={name: reduce(or_, found) for name, found in pieces.items()},
         roots={names[oid]: names[root] for oid, root in roots.items() if names[oid] != names[root]},
         keys=tuple(_keys(rows(_KEYS), names, roots)),
+        rechecked=frozenset(names[roots[oid]] for (oid,) in rows(_RECHECKED) if oid in roots),
         sequence_columns=_sequence_columns(rows(_SEQUENCE_COLUMNS)),
         builtins=frozenset(name for (name,) in rows(_BUILTINS)),
         operators=_grouped(rows(_OPERATORS)),

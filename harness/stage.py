@@ -39,10 +39,11 @@ from harness.model import (
     Search,
     Site,
     Statement,
+    StatementKind,
     Worker,
 )
 from harness.points import points, with_commits
-from harness.sqltext import Template, footprint_of
+from harness.sqltext import Template, commit_footprint, footprint_of
 from harness.strategies.protocol import Strategy
 from harness.strategies.rewound import Rewound
 from harness.strategies.serial import Serial
@@ -110,6 +111,8 @@ class Stage:
         self._timeout_ms = FIRST_MS
         self._memory: dict[str, Any] = {}
         self._serial_runs: dict[tuple[Any, ...], Execution] = {}
+        unknown = any(w.program or any(s.kind is StatementKind.DDL for s in w.statements) for w in scenario.workers)
+        self._defers = unknown or bool(commit_footprint(self._catalog))
         self._points = None
         if self._gates is not None:
             self._points = points(scenario.workers, self._gates, self._catalog, self.isolation, self._entries)
@@ -283,6 +286,7 @@ class Stage:
             setup=tuple((name, t.render(names.values)) for name, t in self._setup),
             state=self._state,
             points=self._points if inside else None,
+            defers=self._defers,
             timers=timers,
             timeout_ms=self._timeout_ms,
         )

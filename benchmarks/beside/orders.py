@@ -98,7 +98,7 @@ class Ours:
             self._number += 1
             plan = Plan(
                 number=self._number, names=Names((), (), self._number), workers=self._workers,
-                setup=(("reset", RESET),), state=STATE,
+                setup=(("reset", RESET),), state=STATE, defers=False,
             )  # fmt: skip
             self._controller.execute(plan, Fixed(order, checked=True))
 

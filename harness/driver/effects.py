@@ -49,10 +49,11 @@ class _Turn:
 
 
 class Effects:
-    """Collects one turn at a time, of so many ``workers``. Without ``points`` a statement may touch anything."""
+    """Collects one turn at a time, of so many ``workers``. Without ``points`` a statement may touch anything; a COMMIT,
+    too, where it ``defers`` something."""
 
-    def __init__(self, points: Points | None, workers: int) -> None:
-        self._points, self._crowded = points, workers > 2
+    def __init__(self, points: Points | None, workers: int, *, defers: bool = True) -> None:
+        self._points, self._crowded, self._defers = points, workers > 2, defers
         self._excluding = points is None or points.excluding
         self._sessions: dict[str, _Session] = {}
         self._defaults: dict[str, str] = {}
@@ -83,6 +84,8 @@ class Effects:
     def may_wait(self, client: Client, waiting: Sequence[Client]) -> bool:
         """Whether the step that ``client`` has begun could come to wait for one of these."""
         piece = self._sessions[client.name].piece
+        if not piece:
+            return False
         for other in waiting:
             session = self._sessions[other.name]
             held = session.touched | Footprint(writes=session.kept) if session.kept else session.touched
@@ -174,7 +177,9 @@ class Effects:
         if statement.kind in (StatementKind.BEGIN, StatementKind.ROLLBACK):
             return _NOTHING
         if statement.kind is StatementKind.COMMIT:
-            return self._points.commit if self._points is not None else _NOTHING
+            if self._points is not None:
+                return self._points.commit
+            return _UNKNOWN if self._defers else _NOTHING
         if self._points is None or statement.kind is StatementKind.DDL:
             return _UNKNOWN
         self._takes_snapshot(session)

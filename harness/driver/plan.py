@@ -30,7 +30,7 @@ class Points:
     may_undo: bool = False
     """Some function has an EXCEPTION clause, so that any step may roll back part of its transaction."""
     commit: Footprint = field(default_factory=Footprint)
-    """What the end of a transaction may still run: deferred constraints and triggers."""
+    """What the end of a transaction may still touch: by deferred constraints and triggers."""
 
 
 class Watch(Enum):
@@ -47,8 +47,9 @@ class Watch(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One execution's input: SQL with this execution's ids already in it. ``state``: how its ledger is read.
-    ``points``: None lets every statement run through, gates or not. ``timers``: of the statements that a timeout is to
-    strike; each is one of ``timeout_ms`` milliseconds. ``after``: what will be read when it has ended."""
+    ``points``: None lets every statement run through, gates or not; ``defers`` then tells whether the end of a
+    transaction may still run something. ``timers``: of the statements that a timeout is to strike; each is one of
+    ``timeout_ms`` milliseconds. ``after``: what will be read when it has ended."""
 
     number: int
     names: Names
@@ -56,6 +57,7 @@ class Plan:
     setup: tuple[tuple[str, str], ...]
     state: Reading
     points: Points | None = None
+    defers: bool = True
     timers: frozenset[Timer] = frozenset()
     timeout_ms: int = FIRST_MS
     watch: Watch = Watch.PLAIN

@@ -86,7 +86,7 @@ class Running:
         begin_programs(plan, self.clients, self.recorder)
         self.followed = tuple(dict.fromkeys(other for c in self.clients for other in c.after))
         self.doors = Doors(gatekeeper, plan.points, self.clients)
-        self.effects = Effects(plan.points, len(plan.workers))
+        self.effects = Effects(plan.points, len(plan.workers), defers=plan.defers)
         told = owned and plan.watch is Watch.TOLD
         self.locks = Locks(observer, self.clients, owned=owned, told=told)
         countable = owned and observer.connection.info.server_version >= 150000

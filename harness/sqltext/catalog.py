@@ -106,14 +106,16 @@ class Catalog:
     ``relations``: by name, children of partitioned tables left out. ``roots``: child → root. ``serials``: (table,
     column) → sequence. ``sequence_columns``: table (as a ledger names it, with its schema unless that is ``public``) →
     column → the column that a sequence feeds and whose values this one holds: itself, or what it refers to by foreign
-    keys. ``builtins``: functions of ``pg_catalog``. ``operators``: of the user's own operators, the functions behind
-    them. ``plain``: routines (by identity) that were found to bear no gates, and why.
+    keys. ``rechecked``: tables with unique keys or exclusion constraints that may be checked as late as at COMMIT.
+    ``builtins``: functions of ``pg_catalog``. ``operators``: of the user's own operators, the functions behind them.
+    ``plain``: routines (by identity) that were found to bear no gates, and why.
     """
 
     routines: tuple[Routine, ...] = ()
     relations: Mapping[str, Relation] = field(default_factory=dict)
     roots: Mapping[str, str] = field(default_factory=dict)
     keys: tuple[ForeignKey, ...] = ()
+    rechecked: frozenset[str] = frozenset()
     sequence_columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     builtins: frozenset[str] = frozenset()
     operators: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -26,12 +26,11 @@ def entry_footprint(sql: str, catalog: Catalog, gated: Collection[str]) -> Footp
 
 
 def commit_footprint(catalog: Catalog) -> Footprint:
-    """What a COMMIT may touch: deferrable triggers and foreign keys may run as late as then."""
+    """What a COMMIT may touch: deferrable triggers and constraints may run as late as then."""
+    locked = {table for k in catalog.keys if k.deferrable for table in (k.parent, k.child)} | catalog.rechecked
     touch = Touch(
         calls=frozenset(("", t.function) for r in catalog.relations.values() for t in r.triggers if t.deferrable),
-        writes=frozenset(
-            Write(relation=table, event="lock") for k in catalog.keys if k.deferrable for table in (k.parent, k.child)
-        ),
+        writes=frozenset(Write(relation=table, event="lock") for table in locked),
     )
     return resolve(touch, catalog, lambda _: True)
 

@@ -41,6 +41,10 @@ CREATE VIEW seen AS SELECT u.id, allowed(u.name) FROM app.users u;
 CREATE MATERIALIZED VIEW stored AS SELECT 1 AS one;
 CREATE TABLE secret (owner text); ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON secret USING (owner IN (SELECT text FROM notes)) WITH CHECK (allowed(owner));
+CREATE TABLE swapped (n integer UNIQUE DEFERRABLE); CREATE TABLE busy (
+  at int4range, EXCLUDE USING gist (at WITH &&) DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE part_keys (n integer, PRIMARY KEY (n) DEFERRABLE) PARTITION BY RANGE (n);
+CREATE TABLE part_keys_1 PARTITION OF part_keys FOR VALUES FROM (0) TO (10);
 CREATE TABLE ruled (a integer); CREATE RULE r AS ON INSERT TO ruled DO ALSO INSERT INTO log VALUES (1);
 """
 
@@ -84,6 +88,7 @@ def test_relations(catalog: Catalog) -> None:
     assert {(k.child, k.parent, k.on_delete, k.deferrable) for k in catalog.keys} == {
         ("charges", "users", "c", False), ("notes", "users", "n", True)
     }  # fmt: skip
+    assert catalog.rechecked == {"swapped", "busy", "part_keys"}
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,11 @@ WRITTEN: dict[str, System] = {
         block("INSERT INTO d VALUES (1)"),
         block("INSERT INTO d VALUES (1)"),
     ),
+    "two deferred unique keys": system(
+        "CREATE TABLE d (id integer UNIQUE DEFERRABLE INITIALLY DEFERRED);",
+        block("INSERT INTO d VALUES (1)", "INSERT INTO d VALUES (2)"),
+        block("INSERT INTO d VALUES (2)", "INSERT INTO d VALUES (1)"),
+    ),
     "COMMIT AND CHAIN": system(A, ("BEGIN", WRITE, "COMMIT AND CHAIN", READ, "COMMIT"), DOUBLE),
     "ROLLBACK AND CHAIN": system(A, ("BEGIN", WRITE, "ROLLBACK AND CHAIN", READ, "COMMIT"), DOUBLE),
     "COMMIT AND CHAIN at REPEATABLE READ": system(

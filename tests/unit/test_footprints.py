@@ -197,4 +197,5 @@ def test_the_entry_leaves_out_what_lies_behind_gates() -> None:
 
 def test_a_commit_may_run_deferred_triggers_and_keys() -> None:
     assert commit_footprint(CATALOG) == footprint("r a w a grandchild unruly")
+    assert commit_footprint(Catalog(rechecked=frozenset({"t"}))) == footprint("w t")
     assert commit_footprint(Catalog()) == Footprint()
