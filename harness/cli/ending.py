@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+from harness.unbroken import put_off
+
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _heard: list[int] = []
 
@@ -76,7 +78,7 @@ def _to_nowhere() -> None:
 
 class _OnItsWay:
     """An exception that ends the command. It is gone at the command's end, or when it was swallowed: code that C has
-    called back, as at a fork or from a finalizer, cannot raise anything. Then the next signal is heard."""
+    called back, like a finalizer, cannot raise anything. Then the next signal is heard."""
 
     def __del__(self) -> None:
         _heard.clear()
@@ -92,7 +94,7 @@ class _Exit(_OnItsWay, SystemExit):
 
 def _end(number: int, _: object) -> None:
     # Two that come at once are both on their way here: only to ignore them from now on would be too late.
-    if _heard:
+    if _heard or put_off(number):
         return
     _heard.append(number)
     raise _Interrupt if number == signal.SIGINT else _Exit(128 + number)

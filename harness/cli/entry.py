@@ -50,7 +50,12 @@ def run_command(arguments: list[str]) -> int:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:  # whoever read has seen enough
         return 0
-    except Exception:
+    except Exception as error:
+        # Before Python 3.12 one that comes while a class is made is wrapped.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            return _say("interrupted", INTERRUPTED)
+        if isinstance(error.__cause__, SystemExit):
+            raise error.__cause__ from None
         from harness.db import answering
 
         try:

@@ -22,6 +22,7 @@ from harness.targets.orphans import end_orphans
 from harness.targets.places import cache_place, run_places, runs_place
 from harness.targets.runfolder import QUIT_TIMEOUT_S, RunFolder, sweep
 from harness.targets.settings import as_file, server_settings
+from harness.unbroken import unbroken
 
 _LOG_LINES = 8
 
@@ -141,7 +142,8 @@ class EmbeddedTarget(Closing):
         log = self.folder / "server.log"
         log.unlink(missing_ok=True)
         argv = [str(self.binaries.folder / "postgres"), "-D", str(self.data_directory)]
-        self._launch = Launch(argv, self._account, log, watchdog=self._watchdog)
+        with unbroken():  # what was started is known
+            self._launch = Launch(argv, self._account, log, watchdog=self._watchdog)
         try:
             self._wait_until_it_answers(log)
         except BaseException:

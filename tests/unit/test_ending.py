@@ -51,3 +51,37 @@ def test_a_second_one_does_not_cut_tidying_up_short(first: str, then: str, raise
 @pytest.mark.parametrize("first", ["SIGINT", "SIGTERM"])
 def test_one_that_came_where_nothing_can_be_raised_does_not_make_deaf(first: str) -> None:
     assert printed(LOST.format(first=first)) == "goes on\ninterrupted\n"
+
+
+WRAPPED = f"""{HEAD}
+from harness.cli import entry
+def command(*_, **__):
+    try:
+        signal.raise_signal(signal.{{first}})
+    except BaseException as error:
+        raise RuntimeError("a class could not be made") from error
+entry._app_for = lambda arguments: command
+entry.main()
+"""
+EARLY = """
+import sys
+class Early:
+    def find_spec(self, name, *_):
+        if name == "harness.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Early())
+import harness.cli
+"""
+
+
+@pytest.mark.parametrize(("first", "code", "said"), [("SIGINT", 130, "harness: interrupted\n"), ("SIGTERM", 143, "")])
+def test_one_that_python_wraps_is_known_again(first: str, code: int, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WRAPPED.format(first=first)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_one_that_comes_before_anything_is_loaded_shows_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "harness: interrupted\n")
