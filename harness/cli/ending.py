@@ -9,11 +9,16 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 
 from harness.unbroken import put_off
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _heard: list[int] = []
+_lost: list[int] = []
+_over: list[None] = []
+_AGAIN_S = 0.01
+_IMPORTS = "<frozen importlib._bootstrap>"
 
 STAND_INS = dict(zip("✓✗→←↔…·⋮┊─━╌–", "+X><=~-:|-#.-", strict=True))
 """For a stream that cannot show more than ASCII; of the same width, so that tables stay tables."""
@@ -26,6 +31,13 @@ def ended_once() -> None:
     for number in _ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
+
+
+def over() -> None:
+    """The command has ended, by whatever was heard."""
+    _over.append(None)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    _heard.extend(_lost)
 
 
 def open_standard_streams() -> None:
@@ -77,11 +89,13 @@ def _to_nowhere() -> None:
 
 
 class _OnItsWay:
-    """An exception that ends the command. It is gone at the command's end, or when it was swallowed: code that C has
-    called back, like a finalizer, cannot raise anything. Then the next signal is heard."""
+    """An exception that ends the command. When it is gone before that has ended, it was swallowed: code that C has
+    called back, like a finalizer, cannot raise anything. Then it is raised once more."""
 
     def __del__(self) -> None:
-        _heard.clear()
+        if _heard and not _over:
+            _lost.append(_heard.pop())
+            _once_more(_lost[-1])
 
 
 class _Interrupt(_OnItsWay, KeyboardInterrupt):
@@ -92,9 +106,20 @@ class _Exit(_OnItsWay, SystemExit):
     pass
 
 
-def _end(number: int, _: object) -> None:
+def _end(number: int, frame: FrameType | None) -> None:
     # Two that come at once are both on their way here: only to ignore them from now on would be too late.
     if _heard or put_off(number):
         return
+    if frame is not None and frame.f_code.co_filename == _IMPORTS:
+        # It may be called back to forget a module's lock, and would keep that of all imports, for which a thread of
+        # ours would wait for ever.
+        _once_more(number)
+        return
     _heard.append(number)
     raise _Interrupt if number == signal.SIGINT else _Exit(128 + number)
+
+
+def _once_more(number: int) -> None:
+    """In a moment, elsewhere in the program."""
+    signal.signal(signal.SIGALRM, lambda _, frame: _end(number, frame))
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)

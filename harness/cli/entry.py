@@ -21,14 +21,18 @@ INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Entry point. One line on standard error for anything that a person can act on; exit codes as promised."""
-    from harness.cli.ending import ended_once, flushed, open_standard_streams, speak_what_is_understood
+    from harness.cli.ending import ended_once, flushed, open_standard_streams, over, speak_what_is_understood
 
     # What is loaded stays: to look through it for garbage over and over again takes a tenth of the time of loading it.
     gc.set_threshold(200_000, 20, 20)
     open_standard_streams()
     speak_what_is_understood()
     ended_once()
-    code = flushed(run_command(sys.argv[1:]), _say)
+    try:
+        code = run_command(sys.argv[1:])
+    finally:
+        over()
+    code = flushed(code, _say)
     # Started by -m, Python ends by SIGINT when one has ever come while a text was executed, as `dataclasses` does for
     # every class, whatever was made of it since. It forgets that with the next text.
     exec("")

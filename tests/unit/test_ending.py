@@ -19,15 +19,38 @@ except {{raised}} as error:
     print(repr(error.code) if {{raised}} is SystemExit else "interrupted")
 """
 LOST = f"""{HEAD}
+import time
 class Finalized:
     def __del__(self):
         signal.raise_signal(signal.{{first}})
-Finalized()
-print("goes on")
 try:
-    signal.raise_signal(signal.SIGINT)
+    Finalized()
+    print("goes on", flush=True)
+    time.sleep(60)
+except {{raised}}:
+    print("ended")
+"""
+IMPORTS = f"""{HEAD}
+import time
+try:
+    exec(compile("signal.raise_signal(signal.SIGINT); print('goes on')", "<frozen importlib._bootstrap>", "exec"))
+    time.sleep(60)
 except KeyboardInterrupt:
-    print("interrupted")
+    print("ended")
+"""
+AFTERWARDS = f"""{HEAD}
+import time
+from harness.cli.ending import over
+def command():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        return "interrupted"
+print(command())
+over()
+signal.raise_signal(signal.SIGINT)
+time.sleep(0.1)
+print("nothing more")
 """
 
 
@@ -48,9 +71,17 @@ def test_a_second_one_does_not_cut_tidying_up_short(first: str, then: str, raise
     assert printed(CUT_SHORT.format(first=first, then=then, raised=raised)) == f"tidied up\n{told}\n"
 
 
-@pytest.mark.parametrize("first", ["SIGINT", "SIGTERM"])
-def test_one_that_came_where_nothing_can_be_raised_does_not_make_deaf(first: str) -> None:
-    assert printed(LOST.format(first=first)) == "goes on\ninterrupted\n"
+@pytest.mark.parametrize(("first", "raised"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "SystemExit")])
+def test_one_that_was_swallowed_comes_once_more(first: str, raised: str) -> None:
+    assert printed(LOST.format(first=first, raised=raised)) == "goes on\nended\n"
+
+
+def test_one_that_came_while_a_module_was_looked_up_comes_later() -> None:
+    assert printed(IMPORTS) == "goes on\nended\n"
+
+
+def test_none_comes_when_the_command_has_ended_by_one() -> None:
+    assert printed(AFTERWARDS) == "interrupted\nnothing more\n"
 
 
 WRAPPED = f"""{HEAD}
