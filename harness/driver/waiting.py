@@ -81,6 +81,8 @@ class Waiting:
         if self._kept(blocked) and not orphans:
             return False
         waits = self._locks.waits()
+        for client in (*blocked, *orphans):
+            client.checked = False  # it may wait for another lock by now, of the same worker
         for client in orphans:
             if not waits[client.backend] and self._observer.await_end(client.backend, bound_s=ORPHAN_BOUND_S):
                 self._locks.orphans.remove(client)

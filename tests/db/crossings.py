@@ -235,6 +235,21 @@ CROSSINGS: dict[str, Case] = {
             " and waited for row (id 2) of t (UPDATE, T8 s6: UPDATE t SET v = v || 'a' WHERE id = 2)",
         ),
     ),
+    "a wait that goes on to another row of the same worker": (
+        [
+            worker(
+                "a", "BEGIN", append("a", 3), "SAVEPOINT one", append("a", 1), "SELECT 1", "ROLLBACK TO one",
+                append("a", 2), "COMMIT",
+            ),
+            worker("b", "BEGIN", append("b", 2), "UPDATE t SET v = v || 'b' WHERE id IN (1, 3)", "COMMIT"),
+        ],
+        order("a.s0 a.s1 a.s2 a.s3 b.s0 b.s1 b.s2 a.s4 a.s5 a.s6 b.s3 a.s7"),
+        "a and b waited for each other: a.s6 closed the cycle and failed with 40P01;"
+        " a held row (id 3) of t (since T1 s1: UPDATE t SET v = v || 'a' WHERE id = 3)"
+        " and waited for row (id 2) of t (UPDATE, T9 s6: UPDATE t SET v = v || 'a' WHERE id = 2);"
+        " b held row (id 2) of t (since T5 s1: UPDATE t SET v = v || 'b' WHERE id = 2)"
+        " and waited for row (id 3) of t (UPDATE, T6 s2: UPDATE t SET v = v || 'b' WHERE id IN (1, 3))",
+    ),
     "inside a function": (
         [
             worker("a", "BEGIN", append("a", 1), "SELECT turn_about(3, 2)", "COMMIT"),
