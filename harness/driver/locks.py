@@ -42,8 +42,11 @@ class Locks:
         self._by_backend = {c.backend: c for c in self._clients}
 
     def waits(self) -> Waits:
-        """Who waits for whom now, counting only our own workers."""
-        watched = [c for c in self._clients if c.state in (State.RUNNING, State.BLOCKED)] + self.orphans
+        """Who waits for whom now, counting only our own workers. The server looks at one after the other, and a cycle
+        lasts for a millisecond: whoever runs, and may close one, comes last. Were it first, and struck before the
+        others are looked at, it would seem to wait for somebody who does not wait."""
+        watched = [c for c in self._clients if c.state is State.BLOCKED] + self.orphans
+        watched += [c for c in self._clients if c.state is State.RUNNING]
         found = self._observer.waits([c.backend for c in watched])
         return {pid: tuple(b for b in blockers if b in self._by_backend) for pid, blockers in found.items()}
 

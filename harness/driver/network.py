@@ -172,9 +172,10 @@ class Network:
             begun = now[1] != asked_before
             if begun and now[0] != "active":
                 return
+            others = self._locks.waits()  # before itself, as `Locks` does
             blockers = self._observer.waits([client.backend])[client.backend]
             if begun and blockers:
-                waits = {**self._locks.waits(), client.backend: blockers}
+                waits = {**others, client.backend: blockers}
                 if not closes_a_cycle(client.backend, waits):
                     return
             if time.monotonic() > deadline:

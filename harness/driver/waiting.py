@@ -48,8 +48,11 @@ class Waiting:
             if not blockers or client.state is not State.RUNNING or not self._doors.caught_up(client):
                 continue
             if closes_a_cycle(client.backend, waits):
-                self.note_deadlock(client)  # the server will end it with 40P01: keep waiting for that
-                continue
+                waits = self._locks.waits()  # it was looked at last, and may have let go of something before it waited
+                blockers = waits[client.backend]
+                if not blockers or closes_a_cycle(client.backend, waits):
+                    self.note_deadlock(client)  # the server will end it with 40P01: keep waiting for that
+                    continue
             self._block(client, blockers)
 
     def _block(self, client: Client, blockers: tuple[int, ...]) -> None:
