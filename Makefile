@@ -10,14 +10,19 @@ VERSIONS := 14.23 15.19 16.15 17.11 18.6
 # Tests start hundreds of interpreters, and each would compile everything anew where this is set: empty is not set.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test browser versions elsewhere container mutants specs crowds anew faults lint types bench figures sample \
-        pictures clean
+.PHONY: run test late browser versions elsewhere container mutants specs crowds anew faults lint types bench figures \
+        sample pictures clean
 
 run: $(STAMP)
 	$(BIN)/harness run
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# Is everything about deadlocks the same where the server's alarms ring late, as on a busy host? Needs a C compiler.
+late: $(STAMP)
+	PYTHONPATH=tests/late $(BIN)/python -m pytest -n auto --dist worksteal -p late_alarms tests/late \
+	  tests/db/test_deadlocks.py tests/db/test_deadlocks_inside.py tests/discovery/test_reduction_on_postgres.py
 
 # The report in a real Chromium, which must be installed.
 browser: $(VENV)/.browser
