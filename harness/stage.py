@@ -111,11 +111,12 @@ class Stage:
         self._timeout_ms = FIRST_MS
         self._memory: dict[str, Any] = {}
         self._serial_runs: dict[tuple[Any, ...], Execution] = {}
-        unknown = any(w.program or any(s.kind is StatementKind.DDL for s in w.statements) for w in scenario.workers)
-        self._defers = unknown or bool(commit_footprint(self._catalog))
         self._points = None
         if self._gates is not None:
             self._points = points(scenario.workers, self._gates, self._catalog, self.isolation, self._entries)
+        unknown = any(w.program or any(s.kind is StatementKind.DDL for s in w.statements) for w in scenario.workers)
+        commit = self._points.commit if self._points is not None else commit_footprint(self._catalog)
+        self._defers = unknown or bool(commit)
 
     @property
     def owned(self) -> bool:

@@ -54,9 +54,12 @@ print("nothing more")
 """
 
 
+def ran(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+
 def printed(program: str) -> str:
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    return done.stdout
+    return ran(program).stdout
 
 
 @pytest.mark.parametrize(
@@ -107,12 +110,10 @@ import harness.cli
 
 @pytest.mark.parametrize(("first", "code", "said"), [("SIGINT", 130, "harness: interrupted\n"), ("SIGTERM", 143, "")])
 def test_one_that_python_wraps_is_known_again(first: str, code: int, said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WRAPPED.format(first=first)], capture_output=True, text=True, check=False
-    )
+    done = ran(WRAPPED.format(first=first))
     assert (done.returncode, done.stderr) == (code, said)
 
 
 def test_one_that_comes_before_anything_is_loaded_shows_no_traceback() -> None:
-    done = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, check=False)
+    done = ran(EARLY)
     assert (done.returncode, done.stderr) == (130, "harness: interrupted\n")
